@@ -1,0 +1,195 @@
+//! One policy's answer to one request: asked, checked against the contract and
+//! its reach, then softened as the object's life wants it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cluster::{Need, Scoped};
+use crate::contract::{Description, Level, Lookup, Operation, RawReview, Read};
+use crate::edit::{Edit, apply, diff};
+use crate::evaluate::{Call, Evaluate, Failure};
+use crate::json::Value;
+use crate::life::{JudgedAt, judged_at, put_back, ratchet};
+use crate::report::{PolicyReport, Verdict};
+use crate::verdict::{Said, SecretValues, finding_report, reads_secret_values, within_reach};
+use crate::view::{Tree, project};
+
+use super::Policy;
+use super::context::{Context, empty_report};
+
+/// One policy's checked answer, before the object's life softens it.
+pub(super) struct Evaluated<'c, 'a> {
+    context: &'c Context<'a>,
+    policy: &'c Policy,
+    description: &'c Description,
+    said: Said,
+    edited: Option<String>,
+    patch: Vec<Edit>,
+    needs: Vec<Need>,
+    ran: Duration,
+    ratcheted: Vec<usize>,
+}
+
+impl<'c, 'a> Evaluated<'c, 'a> {
+    pub(super) async fn run(context: &'c Context<'a>, policy: &'c Policy, object: Option<Value<'_>>) -> Result<Evaluated<'c, 'a>, (Failure, Duration)> {
+        let broken = |reason: &str| (Failure::Broken { reason: reason.to_owned() }, Duration::ZERO);
+        let evaluator = policy.evaluator.as_deref().map_err(|reason| broken(reason))?;
+        let description = policy.description.as_ref().ok_or_else(|| broken("its module doesn't describe it"))?;
+        let review = context.review;
+        let api_version = review.kind_api_version();
+        let read = description.reach.reads.iter().find(|read| read.kind == review.kind.kind && read.api_version == api_version);
+        let nothing = Read { api_version, kind: review.kind.kind.clone(), object: None, old_object: None };
+        let read = read.unwrap_or(&nothing);
+        let asked = Asked { context, evaluator, description };
+        let mut secrets = SecretValues::default();
+
+        let view = |tree: &Option<Tree>, value: Option<Value<'_>>| value.map(|value| tree.as_ref().map_or_else(|| "{}".to_owned(), |tree| project(value, tree)));
+        let projected = view(&read.object, object);
+        let old = view(&read.old_object, review.old_object);
+        let (raw, cluster, ran) = asked.ask(review.operation, projected.as_deref(), old.as_deref()).await?;
+        let with_time = |failure| (failure, ran);
+        let mut said = Said::read(raw, description).map_err(with_time)?;
+        if reads_secret_values(description) {
+            secrets.collect([projected.as_deref(), old.as_deref()].into_iter().flatten());
+            secrets.collect(cluster.secrets().iter().map(AsRef::as_ref));
+            said.redact(&secrets, description).map_err(with_time)?;
+        }
+        let mut evaluated =
+            Evaluated { context, policy, description, said, edited: None, patch: Vec::new(), needs: cluster.needs(), ran, ratcheted: Vec::new() };
+        evaluated.edit(read, object).map_err(with_time)?;
+        let denies = evaluated.said.findings.iter().any(|finding| finding.level == Level::Deny);
+        if let (true, Operation::Update, Some(old)) = (denies, review.operation, review.old_object) {
+            evaluated.ratchet(&asked, view(&read.object, Some(old)).as_deref(), &secrets).await;
+        }
+        Ok(evaluated)
+    }
+
+    fn edit(&mut self, read: &Read, object: Option<Value<'_>>) -> Result<(), Failure> {
+        if self.said.edits.is_empty() {
+            return Ok(());
+        }
+        let Some(object) = object else {
+            return Err(Failure::Edit { reason: "there is no object to edit in this request".to_owned() });
+        };
+        within_reach(&self.said.edits, self.description, read, object)?;
+        let review = self.context.review;
+        let mut edits = std::mem::take(&mut self.said.edits);
+        if let (Operation::Update, Some(old)) = (review.operation, review.old_object) {
+            edits = put_back(edits, &review.kind.group, &review.kind.kind, object, old);
+        }
+        let edited = apply(object.raw(), &edits).map_err(|error| Failure::Edit { reason: error.to_string() })?;
+        self.patch = diff(object.raw(), &edited);
+        self.edited = (!self.patch.is_empty()).then_some(edited);
+        Ok(())
+    }
+
+    /// Judges the old object as a new one; what it deserved then is a warning now.
+    async fn ratchet(&mut self, asked: &Asked<'_, '_>, old: Option<&str>, secrets: &SecretValues) {
+        let Ok((raw, _, ran)) = asked.ask(Operation::Create, old, None).await else { return };
+        self.ran += ran;
+        let Ok(mut before) = Said::read(raw, self.description) else { return };
+        if before.redact(secrets, self.description).is_ok() {
+            self.ratcheted = ratchet(&mut self.said.findings, &before.findings);
+        }
+    }
+
+    pub(super) async fn report(mut self, unsure: Option<String>) -> (PolicyReport, Option<String>) {
+        let mut softened: Vec<(usize, &str)> = self.ratcheted.iter().map(|index| (*index, "ratcheted")).collect();
+        if self.denies() {
+            softened.extend(self.soften_at_owner().await);
+        }
+        if let (Some(reason), true) = (unsure, self.denies()) {
+            self.lower(Level::Undecided);
+            self.needs.push(Need { what: "whether the policy matches".to_owned(), reason, optional: false });
+        }
+        let verdict = self.verdict();
+        let counted = |need: &&Need| !need.optional || verdict == Verdict::Undecided;
+        let needs = self.needs.iter().filter(counted).map(|need| format!("{} ({})", need.what, need.reason)).collect();
+        let findings = self.said.findings.drain(..).enumerate().map(|(index, finding)| {
+            let why = softened.iter().find(|(softened, _)| *softened == index).map(|(_, why)| *why);
+            finding_report(finding, why, self.description)
+        });
+        let report = PolicyReport {
+            findings: findings.collect(),
+            needs,
+            patch: self.patch,
+            audit_annotations: self.said.annotations,
+            ..empty_report(self.policy, verdict, self.ran)
+        };
+        (report, self.edited)
+    }
+
+    async fn soften_at_owner(&mut self) -> Vec<(usize, &'static str)> {
+        let context = self.context;
+        let place = judged_at(context.review, &self.policy.matcher, &context.namespace, context.snapshot.cluster.as_ref(), context.deadline).await;
+        match place {
+            JudgedAt::Itself => Vec::new(),
+            JudgedAt::Owner(_) => self.lower(Level::Warn).into_iter().map(|index| (index, "judged at owner")).collect(),
+            JudgedAt::Unknown { what, reason } => {
+                self.needs.push(Need { what, reason, optional: false });
+                self.lower(Level::Undecided);
+                Vec::new()
+            }
+        }
+    }
+
+    fn denies(&self) -> bool {
+        self.said.findings.iter().any(|finding| finding.level == Level::Deny)
+    }
+
+    fn lower(&mut self, level: Level) -> Vec<usize> {
+        let mut lowered = Vec::new();
+        for (index, finding) in self.said.findings.iter_mut().enumerate() {
+            if finding.level == Level::Deny {
+                finding.level = level;
+                lowered.push(index);
+            }
+        }
+        lowered
+    }
+
+    fn verdict(&self) -> Verdict {
+        let gravest = self.said.findings.iter().map(|finding| finding.level).max();
+        let unanswered = self.needs.iter().any(|need| !need.optional);
+        match (gravest, unanswered) {
+            (Some(Level::Deny), _) => Verdict::Deny,
+            (Some(Level::Undecided), _) | (_, true) => Verdict::Undecided,
+            (Some(Level::Warn), false) => Verdict::Warn,
+            (None, false) => Verdict::Allow,
+        }
+    }
+}
+
+/// What one policy is asked with.
+struct Asked<'c, 'a> {
+    context: &'c Context<'a>,
+    evaluator: &'c dyn Evaluate,
+    description: &'c Description,
+}
+
+impl Asked<'_, '_> {
+    async fn ask(&self, operation: Operation, object: Option<&str>, old_object: Option<&str>) -> Result<(RawReview, Arc<Scoped>, Duration), (Failure, Duration)> {
+        let context = self.context;
+        if Instant::now() >= context.deadline {
+            return Err((Failure::Deadline, Duration::ZERO));
+        }
+        let lookups: Arc<[Lookup]> = self.description.reach.lookups.clone().into();
+        let cluster = Arc::new(Scoped::new(context.snapshot.cluster.clone(), lookups, context.deadline));
+        let call = Call {
+            operation,
+            object,
+            old_object,
+            attributes: &context.attributes,
+            now: context.now,
+            deadline: context.deadline,
+            cluster: cluster.clone(),
+            may_log: !reads_secret_values(self.description),
+        };
+        let evaluation = self.evaluator.evaluate(call).await;
+        match evaluation.outcome {
+            Ok(raw) => Ok((raw, cluster, evaluation.ran)),
+            Err(failure) => Err((failure, evaluation.ran)),
+        }
+    }
+}
+

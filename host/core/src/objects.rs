@@ -1,0 +1,208 @@
+//! A cluster made of given objects: the files of a `check`, a policy's sample,
+//! a test. It is all there is (`complete`), or some of it; then what isn't in it
+//! is unknown, never absent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+
+use crate::cluster::{Answer, ClusterView, Listing, ObjectName, Query};
+use crate::json::{Document, Kind, Value};
+use crate::policy::LabelSelector;
+use crate::selector::Labels;
+
+/// Given objects, by group and kind. Versions are not told apart: an object is
+/// one object in whatever version it was written.
+#[derive(Debug, Default)]
+pub struct Objects {
+    kinds: HashMap<(String, String), Vec<Stored>>,
+    complete: bool,
+}
+
+#[derive(Debug)]
+struct Stored {
+    namespace: Option<String>,
+    name: String,
+    labels: Labels,
+    text: Arc<str>,
+}
+
+/// A cluster of which nothing is known.
+#[derive(Debug)]
+pub struct NoCluster {
+    /// Why.
+    pub reason: String,
+}
+
+impl Objects {
+    /// Takes objects as JSON text; what is no Kubernetes object is left out.
+    /// The last of several objects of one name counts.
+    pub fn new(objects: impl IntoIterator<Item = String>, complete: bool) -> Objects {
+        let mut kinds: HashMap<(String, String), Vec<Stored>> = HashMap::new();
+        for object in objects {
+            if let Some((key, stored)) = store(object) {
+                let of_kind = kinds.entry(key).or_default();
+                of_kind.retain(|other| (&other.namespace, &other.name) != (&stored.namespace, &stored.name));
+                of_kind.push(stored);
+            }
+        }
+        Objects { kinds, complete }
+    }
+
+    fn of_kind(&self, api_version: &str, kind: &str) -> &[Stored] {
+        let group = group(api_version).to_owned();
+        self.kinds.get(&(group, kind.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    fn incomplete(&self) -> Option<String> {
+        (!self.complete).then(|| "the given objects are not all that the cluster holds".to_owned())
+    }
+
+    fn find(&self, name: &ObjectName) -> Answer {
+        let found = self
+            .of_kind(&name.api_version, &name.kind)
+            .iter()
+            .find(|stored| stored.name == name.name && stored.namespace == name.namespace);
+        match (found, self.complete) {
+            (Some(stored), _) => Answer::Found(stored.text.clone()),
+            (None, true) => Answer::Absent,
+            (None, false) => Answer::Unknown("it is not among the given objects".to_owned()),
+        }
+    }
+
+    fn select(&self, query: &Query) -> Listing {
+        let selector = match query.label_selector.as_deref().map(LabelSelector::parse).transpose() {
+            Ok(selector) => selector.unwrap_or_default(),
+            Err(error) => return Listing { items: Vec::new(), incomplete: Some(error.to_string()) },
+        };
+        let mut matching = self.of_kind(&query.api_version, &query.kind).iter().filter(|stored| {
+            query.namespace.as_ref().is_none_or(|namespace| stored.namespace.as_ref() == Some(namespace))
+                && selector.matches(&stored.labels)
+                && query.key.as_ref().is_none_or(|(key, value)| has_key(&stored.text, key, value))
+        });
+        let items = matching.by_ref().take(query.limit).map(|stored| stored.text.clone()).collect();
+        let cut = matching.next().map(|_| format!("there are more than {}", query.limit));
+        Listing { items, incomplete: self.incomplete().or(cut) }
+    }
+}
+
+impl ClusterView for Objects {
+    fn get<'a>(&'a self, name: &'a ObjectName, _: Instant) -> BoxFuture<'a, Answer> {
+        ready(self.find(name)).boxed()
+    }
+
+    fn list<'a>(&'a self, query: &'a Query, _: Instant) -> BoxFuture<'a, Listing> {
+        ready(self.select(query)).boxed()
+    }
+}
+
+impl ClusterView for NoCluster {
+    fn get<'a>(&'a self, _: &'a ObjectName, _: Instant) -> BoxFuture<'a, Answer> {
+        ready(Answer::Unknown(self.reason.clone())).boxed()
+    }
+
+    fn list<'a>(&'a self, _: &'a Query, _: Instant) -> BoxFuture<'a, Listing> {
+        ready(Listing { items: Vec::new(), incomplete: Some(self.reason.clone()) }).boxed()
+    }
+}
+
+/// The group of an apiVersion: empty for the core group.
+pub fn group(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
+fn store(text: String) -> Option<((String, String), Stored)> {
+    let document = Document::parse(text.as_bytes()).ok()?;
+    let root = document.root();
+    let string = |path: &[&str]| root.path(path).and_then(Value::as_str).map(|text| text.into_owned());
+    let key = (group(&string(&["apiVersion"])?).to_owned(), string(&["kind"])?);
+    let name = string(&["metadata", "name"])?;
+    let namespace = string(&["metadata", "namespace"]).filter(|namespace| !namespace.is_empty());
+    let labels = labels(root);
+    Some((key, Stored { namespace, name, labels, text: text.into() }))
+}
+
+/// The labels of an object.
+pub fn labels(object: Value<'_>) -> Labels {
+    let Some(labels) = object.path(&["metadata", "labels"]).filter(|labels| labels.kind() == Kind::Object) else {
+        return Labels::new();
+    };
+    labels.fields().filter_map(|(key, value)| Some((key.into_owned(), value.as_str()?.into_owned()))).collect()
+}
+
+fn has_key(text: &str, key: &str, value: &str) -> bool {
+    Document::parse(text.as_bytes()).is_ok_and(|document| reaches(document.root(), key, value))
+}
+
+/// Whether a path such as `spec.volumes[*].claimName` reaches this value.
+fn reaches(object: Value<'_>, key: &str, value: &str) -> bool {
+    let Some((segment, rest)) = key.split_once('.').map(|(segment, rest)| (segment, Some(rest))).or(Some((key, None))) else {
+        return false;
+    };
+    let (name, each) = segment.strip_suffix("[*]").map_or((segment, false), |name| (name, true));
+    let Some(found) = object.get(name) else { return false };
+    let ends = |found: Value<'_>| match rest {
+        Some(rest) => found.kind() == Kind::Object && reaches(found, rest, value),
+        None => found.as_str().is_some_and(|text| text == value),
+    };
+    if each { found.kind() == Kind::Array && found.items().any(ends) } else { ends(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(complete: bool) -> Objects {
+        let objects = [
+            r#"{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"fast"}}"#,
+            r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"a","labels":{"app":"x"}},"spec":{"volumes":[{"name":"d","persistentVolumeClaim":{"claimName":"c"}}]}}"#,
+            r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"q","namespace":"b"}}"#,
+            r#"{"not":"an object"}"#,
+        ];
+        Objects::new(objects.map(str::to_owned), complete)
+    }
+
+    fn get(cluster: &Objects, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> &'static str {
+        let name = ObjectName { api_version: api_version.into(), kind: kind.into(), namespace: namespace.map(Into::into), name: name.into() };
+        match cluster.find(&name) {
+            Answer::Found(_) => "found",
+            Answer::Absent => "absent",
+            Answer::Unknown(_) => "unknown",
+        }
+    }
+
+    #[test]
+    fn absence_is_said_only_of_a_complete_cluster() {
+        assert_eq!(get(&cluster(false), "storage.k8s.io/v1", "StorageClass", None, "fast"), "found");
+        assert_eq!(get(&cluster(false), "storage.k8s.io/v1beta1", "StorageClass", None, "fast"), "found");
+        assert_eq!(get(&cluster(false), "v1", "Pod", Some("b"), "p"), "unknown");
+        assert_eq!(get(&cluster(true), "v1", "Pod", Some("b"), "p"), "absent");
+        assert_eq!(get(&cluster(true), "example.com/v1", "Pod", Some("a"), "p"), "absent");
+    }
+
+    fn list(cluster: &Objects, namespace: Option<&str>, selector: Option<&str>, key: Option<(&str, &str)>, limit: usize) -> (usize, bool) {
+        let listing = cluster.select(&Query {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            namespace: namespace.map(Into::into),
+            label_selector: selector.map(Into::into),
+            key: key.map(|(key, value)| (key.into(), value.into())),
+            limit,
+        });
+        (listing.items.len(), listing.incomplete.is_none())
+    }
+
+    #[test]
+    fn lists_go_by_namespace_label_and_key() {
+        let claim = "spec.volumes[*].persistentVolumeClaim.claimName";
+        assert_eq!(list(&cluster(true), None, None, None, 10), (2, true));
+        assert_eq!(list(&cluster(true), None, None, None, 1), (1, false));
+        assert_eq!(list(&cluster(false), Some("a"), None, None, 10), (1, false));
+        assert_eq!(list(&cluster(true), None, Some("app=x"), None, 10), (1, true));
+        assert_eq!(list(&cluster(true), None, Some("app=y"), None, 10), (0, true));
+        assert_eq!(list(&cluster(true), None, None, Some((claim, "c")), 10), (1, true));
+        assert_eq!(list(&cluster(true), None, None, Some((claim, "d")), 10), (0, true));
+    }
+}

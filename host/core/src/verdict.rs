@@ -175,26 +175,36 @@ pub fn within_reach(edits: &[Edit], description: &Description, read: &Read, obje
     let fail = |index: usize, path: &Pointer, reason: &str| Err(Failure::Edit { reason: format!("edit {index} at {path} {reason}") });
     let writes = description.reach.writes.iter().filter(|write| write.kind == read.kind && write.api_version == read.api_version);
     let patterns: Vec<&str> = writes.flat_map(|write| &write.pointers).map(String::as_str).collect();
+    let mut shifted: Vec<Pointer> = Vec::new();
     for (index, edit) in edits.iter().enumerate() {
         let path = edit.path();
         let reads_only = matches!(edit, Edit::Test { .. });
         if !reads_only && !patterns.iter().any(|pattern| path.matches(pattern)) {
             return fail(index, path, "is outside of what the policy declares to write");
         }
-        let pointer = path.to_string();
-        let exists = object.pointer(&pointer).is_some();
-        let inserts = matches!(edit, Edit::Add { .. }) && inserts_into_array(object, &pointer);
+        let in_array = in_array(object, path);
+        // Below an array whose elements have moved an index names another one
+        // than in `object`, so what stands there isn't known to be new.
+        let moved = shifted.iter().any(|array| array.is_prefix_of(path) && path.depth() > array.depth() + 1);
+        let overwrites = match edit {
+            Edit::Add { .. } => moved || (!in_array && object.pointer(&path.to_string()).is_some()),
+            Edit::Remove { .. } | Edit::Replace { .. } | Edit::Test { .. } => true,
+        };
         let seen = read.object.as_ref().is_some_and(|tree| tree.gives_whole(path));
-        if exists && !inserts && !seen {
+        if overwrites && !seen {
             return fail(index, path, "touches a value that the policy's view doesn't give as a whole");
+        }
+        if in_array && matches!(edit, Edit::Add { .. } | Edit::Remove { .. }) {
+            shifted.extend(path.parent());
         }
     }
     Ok(())
 }
 
-fn inserts_into_array(object: Value<'_>, pointer: &str) -> bool {
-    let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-    object.pointer(parent).is_some_and(|parent| parent.kind() == Kind::Array)
+/// Whether a path names an element of an array, or a place to insert one.
+fn in_array(object: Value<'_>, path: &Pointer) -> bool {
+    let parent = path.parent().and_then(|parent| object.pointer(&parent.to_string()));
+    parent.is_some_and(|parent| parent.kind() == Kind::Array)
 }
 
 fn finding(text: &str, description: &Description) -> Result<Finding, String> {

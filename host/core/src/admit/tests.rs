@@ -264,13 +264,37 @@ fn an_edit_outside_of_reach_view_or_object_is_the_policys_error() {
         (set("/metadata/labels/a", "1"), json!({}), "outside of what the policy declares"),
         (set("/spec/hidden", "1"), json!({"spec": {"hidden": 2}}), "doesn't give as a whole"),
         (set("/spec", "{}"), json!({"spec": {"class": "x"}}), "doesn't give as a whole"),
-        (Box::new(|_| Ok(RawReview { edits: vec![RawEdit::Remove("/spec/absent".into())], ..RawReview::default() })), json!({}), "nothing stands at"),
+        (Box::new(|_| Ok(RawReview { edits: vec![RawEdit::Remove("/spec/class".into())], ..RawReview::default() })), json!({}), "nothing stands at"),
         (set("spec", "1"), json!({}), "malformed answer"),
     ];
     for (judge, object, expected) in cases {
         let run = mutate(vec![mutating("p", judge)], json!({"object": object}));
         assert_eq!(verdict(&run), Verdict::Error);
         assert!(run.admitted.message.contains(expected), "{}", run.admitted.message);
+    }
+}
+
+#[test]
+fn an_edit_cannot_reach_an_unseen_element_by_moving_the_array() {
+    let edits = |edits: &'static [(&'static str, &'static str)]| -> Judge {
+        Box::new(move |_| {
+            let edits = edits.iter().map(|(operation, path)| match *operation {
+                "remove" => RawEdit::Remove((*path).to_owned()),
+                _ => RawEdit::Add((*path).to_owned(), "1".to_owned()),
+            });
+            Ok(RawReview { edits: edits.collect(), ..RawReview::default() })
+        })
+    };
+    let hidden = json!({"object": {"spec": {"hidden": [{}, {}]}}});
+    let cases: [(&'static [(&'static str, &'static str)], Verdict); 5] = [
+        (&[("add", "/spec/hidden/0")], Verdict::Allow),
+        (&[("add", "/spec/hidden/0"), ("remove", "/spec/hidden/2")], Verdict::Error),
+        (&[("add", "/spec/hidden/0"), ("add", "/spec/hidden/2/x")], Verdict::Error),
+        (&[("add", "/spec/hidden/0"), ("add", "/spec/hidden/3")], Verdict::Allow),
+        (&[("remove", "/spec/hidden/0")], Verdict::Error),
+    ];
+    for (list, expected) in cases {
+        assert_eq!(verdict(&mutate(vec![mutating("p", edits(list))], hidden.clone())), expected, "{list:?}");
     }
 }
 

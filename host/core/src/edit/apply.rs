@@ -64,12 +64,14 @@ pub fn apply_document(value: Value<'_>, edits: &[Edit]) -> Result<String, EditEr
 struct Draft<'d> {
     slots: Vec<Slot<'d>>,
     root: usize,
+    /// Bytes of the text at the start: about as long as the result.
+    length: usize,
 }
 
 enum Slot<'d> {
     /// As it is in a text.
     Raw(Value<'d>),
-    Object(Fields<'d>),
+    Object(Box<Fields<'d>>),
     Array(Vec<usize>),
 }
 
@@ -96,7 +98,7 @@ type Outcome<T> = Result<T, EditErrorReason>;
 
 impl<'d> Draft<'d> {
     fn new(value: Value<'d>) -> Self {
-        Self { slots: vec![Slot::Raw(value)], root: 0 }
+        Self { slots: vec![Slot::Raw(value)], root: 0, length: value.raw().len() }
     }
 
     fn edit(&mut self, edit: &'d Edit, value: Option<Value<'d>>) -> Outcome<()> {
@@ -194,7 +196,7 @@ impl<'d> Draft<'d> {
             slot = match self.step(slot, path, level, segment)? {
                 Some(below) => below,
                 None => {
-                    let made = self.push(Slot::Object(Fields::default()));
+                    let made = self.push(Slot::Object(Box::default()));
                     if let Slot::Object(fields) = &mut self.slots[slot] {
                         fields.set(segment, made);
                     }
@@ -204,7 +206,7 @@ impl<'d> Draft<'d> {
             if let Slot::Raw(value) = self.slots[slot]
                 && value.is_null()
             {
-                self.slots[slot] = Slot::Object(Fields::default());
+                self.slots[slot] = Slot::Object(Box::default());
             }
         }
         self.expand(slot);
@@ -241,7 +243,7 @@ impl<'d> Draft<'d> {
         let expanded = match value.kind() {
             Kind::Object => {
                 let first = self.slots.len();
-                let mut fields = Fields::default();
+                let mut fields = Box::<Fields<'_>>::default();
                 for (offset, (key, value)) in value.members().enumerate() {
                     self.slots.push(Slot::Raw(value));
                     fields.push(FieldKey { text: key.text(), raw: Some(key.raw()) }, first + offset);
@@ -289,7 +291,7 @@ impl<'d> Draft<'d> {
             Fields(std::slice::Iter<'s, Option<(FieldKey<'d>, usize)>>, bool),
             Elements(std::slice::Iter<'s, usize>, bool),
         }
-        let mut output = String::new();
+        let mut output = String::with_capacity(self.length + self.length / 8);
         let mut pending = vec![Step::Slot(self.root)];
         while let Some(step) = pending.pop() {
             match step {
@@ -361,10 +363,10 @@ impl<'d> Fields<'d> {
         self.entries.push(Some((key, slot)));
         self.present += 1;
         if self.by_key.is_none() && self.entries.len() > FEW_FIELDS {
-            let entries = self.entries.iter().enumerate();
-            self.by_key = Some(
-                entries.filter_map(|(position, entry)| Some((entry.as_ref()?.0.text.clone(), position))).collect(),
-            );
+            let positions = self.entries.iter().enumerate();
+            let by_key =
+                positions.filter_map(|(position, entry)| Some((entry.as_ref()?.0.text.clone(), position))).collect();
+            self.by_key = Some(by_key);
         }
     }
 

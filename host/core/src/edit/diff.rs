@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 
 use super::{Edit, Pointer};
-use crate::json::{Comparison, Document, FieldFinder, Key, Kind, NumberEquality, Value};
+use crate::json::{Comparison, Document, FieldFinder, Kind, NumberEquality, Value};
 
 /// Bytes that the pointers of a patch may have in all, before the fields of the
 /// outermost object are replaced whole: a value that nests 9,000 levels can
@@ -26,6 +26,9 @@ const MAX_ALIGNMENT: usize = 64 * 64;
 
 /// Comparisons for each node of the two texts.
 const COMPARISONS_PER_NODE: usize = 16;
+
+/// Levels on which the texts of containers are compared before their parts.
+const TEXTS_COMPARED: usize = 32;
 
 /// The patch that turns one text into the other. Numbers count as changed where
 /// their tokens differ: after the patch they are what `after` has.
@@ -110,23 +113,14 @@ impl<'b: 'a, 'a> Walk<'b, 'a> {
         let kind = before.kind();
         let container = matches!(kind, Kind::Array | Kind::Object);
         let depth = self.places[place].depth;
-        // Comparing the texts first pays near the root, where whole subtrees are
-        // left behind; further down it would read the same bytes once a level.
-        if kind == after.kind() && depth < 32 && before.raw() == after.raw() {
-            return Ok(());
-        }
         if kind == after.kind() && container && depth < self.max_depth {
             return match kind {
                 Kind::Object => self.objects(before, after, place),
                 _ => self.arrays(before, after, place),
             };
         }
-        let equal = kind == after.kind()
-            && if container {
-                self.comparison.equal(before, after)
-            } else {
-                self.comparison.equal_scalars(before, after)
-            };
+        // Scalars that are equal never get here, but for two that are all there is.
+        let equal = kind == after.kind() && self.comparison.equal(before, after);
         if !equal {
             let path = self.pointer(place, None)?;
             self.edits.push(Edit::Replace { path, value: after.raw().to_owned() });
@@ -142,7 +136,7 @@ impl<'b: 'a, 'a> Walk<'b, 'a> {
             match kept.find(key) {
                 Some(after) => {
                     kept_count += 1;
-                    self.field(key, value, after, place);
+                    self.part(place, Segment::Key(key.text()), value, after);
                 }
                 None => {
                     let path = self.pointer(place, Some(Segment::Key(key.text())))?;
@@ -164,23 +158,13 @@ impl<'b: 'a, 'a> Walk<'b, 'a> {
         Ok(())
     }
 
-    /// A field that both have: scalars are looked at now, containers later.
-    fn field(&mut self, key: Key<'b>, before: Value<'b>, after: Value<'a>, place: usize) {
-        let scalar = !matches!(before.kind(), Kind::Array | Kind::Object);
-        if scalar && before.kind() == after.kind() && self.comparison.equal_scalars(before, after) {
-            return;
-        }
-        let place = self.place(place, Segment::Key(key.text()));
-        self.pending.push(Pair { before, after, place });
-    }
-
     fn arrays(&mut self, before: Value<'b>, after: Value<'a>, place: usize) -> Result<(), TooLong> {
         let first = self.pending.len();
         let old: Vec<_> = before.items_raw().collect();
         let new: Vec<_> = after.items_raw().collect();
         if old.len() == new.len() {
             for (index, (before, after)) in old.into_iter().zip(new).enumerate() {
-                self.element(index, before, after, place);
+                self.part(place, Segment::Index(index), before, after);
             }
         } else {
             self.realign(&old, &new, place)?;
@@ -189,8 +173,20 @@ impl<'b: 'a, 'a> Walk<'b, 'a> {
         Ok(())
     }
 
-    fn element(&mut self, index: usize, before: Value<'b>, after: Value<'a>, place: usize) {
-        let place = self.place(place, Segment::Index(index));
+    /// A field or an element that both have: looked at later, unless it is
+    /// plain now that it is equal.
+    fn part(&mut self, above: usize, segment: Segment<'a>, before: Value<'b>, after: Value<'a>) {
+        let equal = before.kind() == after.kind()
+            && match before.kind() {
+                // Comparing the texts pays near the root, where whole subtrees are
+                // left behind; further down it would read the same bytes once a level.
+                Kind::Array | Kind::Object => self.places[above].depth < TEXTS_COMPARED && before.raw() == after.raw(),
+                _ => self.comparison.equal_scalars(before, after),
+            };
+        if equal {
+            return;
+        }
+        let place = self.place(above, segment);
         self.pending.push(Pair { before, after, place });
     }
 
@@ -209,7 +205,8 @@ impl<'b: 'a, 'a> Walk<'b, 'a> {
         kept.push((old.len(), new.len()));
         for (old_next, new_next) in kept {
             while old_at < old_next && new_at < new_next {
-                self.element(head + new_at, old[old_at], new[new_at], place);
+                let index = Segment::Index(head + new_at);
+                self.part(place, index, old[old_at], new[new_at]);
                 old_at += 1;
                 new_at += 1;
             }

@@ -63,7 +63,7 @@ pub enum Edit {
 
 /// A list of edits that can't be applied; nothing was.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("edit {index} ({path:?}): {reason}")]
+#[error("edit {index}, path \"{path}\": {reason}")]
 pub struct EditError {
     /// Which edit of the list, counted from 0.
     pub index: usize,

@@ -21,6 +21,8 @@
 //! its subtree; an object's children alternate between key and value.
 
 mod compare;
+mod error;
+mod members;
 mod number;
 mod parse;
 mod scan;
@@ -32,7 +34,8 @@ use std::ops::Range;
 use serde::de::DeserializeOwned;
 
 pub(crate) use compare::{Comparison, FieldFinder, NumberEquality};
-pub use parse::{ParseError, ParseErrorKind};
+pub use error::{ParseError, ParseErrorKind};
+pub(crate) use members::{Items, Key, Members};
 pub(crate) use scan::{array_index, unescape_segment};
 pub use scan::{find_string, line_column, quote, write_quoted};
 
@@ -40,6 +43,11 @@ pub use scan::{find_string, line_column, quote, write_quoted};
 /// levels of an object through (measured on kube-apiserver 1.36.3); a review
 /// puts three around it. The rest is room for what a patch adds.
 pub const MAX_DEPTH: usize = 10_200;
+
+/// Nodes of a tape (values and keys), at most: 128 MiB. An object of the size that
+/// etcd takes has at most 1.5 million, a review holds two, and a dump of a
+/// cluster has one every 12 bytes; 32 MiB of `[0,0,…` would have 16 million.
+pub const MAX_NODES: usize = 1 << 23;
 
 /// A valid JSON text and the tape of its nodes.
 ///
@@ -65,13 +73,6 @@ pub struct Value<'d> {
     index: u32,
 }
 
-/// The key of one field of an object.
-#[derive(Clone, Copy)]
-pub(crate) struct Key<'d> {
-    document: &'d Document<'d>,
-    index: u32,
-}
-
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -87,22 +88,6 @@ pub enum Kind {
     Array,
     /// An object.
     Object,
-}
-
-/// The fields of an object, keys as they are in the text; of anything else, none.
-#[derive(Clone)]
-pub(crate) struct Members<'d> {
-    document: &'d Document<'d>,
-    key: u32,
-    left: usize,
-}
-
-/// The elements of an array; of anything else, none.
-#[derive(Clone)]
-pub(crate) struct Items<'d> {
-    document: &'d Document<'d>,
-    index: u32,
-    left: usize,
 }
 
 /// One entry of the tape: 16 bytes, so that a 92 KB object's tape stays in the cache.
@@ -158,7 +143,8 @@ impl Node {
 impl<'t> Document<'t> {
     /// Parses a text as RFC 8259 has it, and stricter: a key that stands twice
     /// in one object (after unescaping), half a surrogate pair, bytes that
-    /// aren't UTF-8, and more than [`MAX_DEPTH`] levels are errors.
+    /// aren't UTF-8, more than [`MAX_DEPTH`] levels or [`MAX_NODES`] nodes are
+    /// errors.
     ///
     /// # Errors
     /// The first place at which the text isn't what it should be.
@@ -338,27 +324,17 @@ impl<'d> Value<'d> {
 
     /// The fields with their keys as they stand in the text.
     pub(crate) fn members(self) -> Members<'d> {
-        let node = self.node();
-        Members {
-            document: self.document,
-            key: self.index + 1,
-            left: if node.kind() == Kind::Object { node.count() } else { 0 },
-        }
+        Members::new(self)
+    }
+
+    /// As [`Value::items`], with a name.
+    pub(crate) fn items_raw(self) -> Items<'d> {
+        Items::new(self)
     }
 
     /// Nodes of its subtree: a measure of the work that a walk is.
     pub(crate) fn node_count(self) -> usize {
         (self.node().next - self.index) as usize
-    }
-
-    /// As [`Value::items`], with a name.
-    pub(crate) fn items_raw(self) -> Items<'d> {
-        let node = self.node();
-        Items {
-            document: self.document,
-            index: self.index + 1,
-            left: if node.kind() == Kind::Array { node.count() } else { 0 },
-        }
     }
 }
 
@@ -367,71 +343,6 @@ impl std::fmt::Debug for Value<'_> {
         write!(formatter, "{:?} at {:?}", self.kind(), self.span())
     }
 }
-
-impl<'d> Key<'d> {
-    fn node(self) -> Node {
-        self.document.nodes[self.index as usize]
-    }
-
-    /// As it stands in the text, with quotes and escapes.
-    pub(crate) fn raw(self) -> &'d str {
-        &self.document.text[self.node().span()]
-    }
-
-    /// Unescaped.
-    pub(crate) fn text(self) -> Cow<'d, str> {
-        self.document.string(self.node())
-    }
-
-    /// Whether this is its text.
-    pub(crate) fn is(self, text: &str) -> bool {
-        self.document.string_is(self.node(), text)
-    }
-
-    /// Whether both have one text.
-    pub(crate) fn same(self, other: Key<'_>) -> bool {
-        let (node, other_node) = (self.node(), other.node());
-        node.next == other_node.next && other.is(&self.text())
-    }
-}
-
-impl<'d> Iterator for Members<'d> {
-    type Item = (Key<'d>, Value<'d>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let document = self.document;
-        let key = Key { document, index: self.key };
-        let value = Value { document, index: self.key + 1 };
-        self.key = value.node().next;
-        Some((key, value))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for Members<'_> {}
-impl FusedIterator for Members<'_> {}
-
-impl<'d> Iterator for Items<'d> {
-    type Item = Value<'d>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let value = Value { document: self.document, index: self.index };
-        self.index = value.node().next;
-        Some(value)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for Items<'_> {}
-impl FusedIterator for Items<'_> {}
 
 #[cfg(test)]
 pub(crate) mod generate;

@@ -6,71 +6,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use thiserror::Error;
-
+use super::error::{ParseError, ParseErrorKind};
 use super::scan::{self, Escape};
-use super::{COUNT_SHIFT, Document, ESCAPED, Kind, MAX_DEPTH, Node, line_column};
-
-/// A text that isn't JSON as the host reads it, and where it stops being it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line}, column {column}: {kind}")]
-pub struct ParseError {
-    /// Bytes before the fault.
-    pub offset: usize,
-    /// Counted from 1.
-    pub line: usize,
-    /// In characters, counted from 1.
-    pub column: usize,
-    /// What is wrong there.
-    pub kind: ParseErrorKind,
-}
-
-/// What can be wrong with a text.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ParseErrorKind {
-    /// Bytes that are no UTF-8.
-    #[error("not UTF-8 here; JSON is UTF-8 text")]
-    InvalidUtf8,
-    /// The text stops before the value does.
-    #[error("the text ends where {0} should follow; is it cut off?")]
-    UnexpectedEnd(&'static str),
-    /// A character that can't stand here.
-    #[error("{found:?} where {expected} should stand")]
-    UnexpectedCharacter {
-        /// What stands there.
-        found: char,
-        /// What would be right.
-        expected: &'static str,
-    },
-    /// U+FEFF before the value.
-    #[error("a byte order mark stands before the value; JSON has none")]
-    ByteOrderMark,
-    /// Something follows the value.
-    #[error("{0:?} follows after the value; one text holds one value")]
-    TrailingData(char),
-    /// Digits that make no JSON number.
-    #[error("not a JSON number: {0}")]
-    InvalidNumber(&'static str),
-    /// A backslash with something else behind it than JSON knows.
-    #[error(r#"not a JSON escape; after a backslash stands one of "\/bfnrt or u and four hex digits"#)]
-    InvalidEscape,
-    /// Half of a UTF-16 surrogate pair.
-    #[error(r"half a surrogate pair; \ud800 to \udbff must be followed by \udc00 to \udfff")]
-    LoneSurrogate,
-    /// A character below U+0020 in a string.
-    #[error(r"a control character (U+{0:04X}) in a string; write it as \u{0:04x}")]
-    ControlCharacter(u8),
-    /// More levels than [`MAX_DEPTH`].
-    #[error("nested deeper than {MAX_DEPTH} levels")]
-    TooDeep,
-    /// More bytes than a tape can name.
-    #[error("longer than {} bytes", u32::MAX)]
-    TooLong,
-    /// A key that the object has already; its first 200 characters.
-    #[error("the key {0:?} stands twice in this object; which of the two counts would be a guess")]
-    DuplicateKey(String),
-}
+use super::{COUNT_SHIFT, Document, ESCAPED, Kind, MAX_DEPTH, MAX_NODES, Node, line_column};
 
 /// A fault before line and column are known.
 struct Fault {
@@ -157,6 +95,9 @@ impl Parser<'_> {
     /// first value; true for the last.
     fn value(&mut self) -> Result<bool, Fault> {
         let start = self.at;
+        if self.nodes.len() >= MAX_NODES {
+            return Err(self.fault(start, ParseErrorKind::TooManyValues));
+        }
         match self.bytes.get(start) {
             Some(b'"') => {
                 let escaped = self.string()?;

@@ -97,7 +97,7 @@ fn a_text_is_json_or_says_where_it_stops_being_it() {
         (r#"{"a":{"x":1,"y":[],"x":null}}"#, 19, r#"the key "x" stands twice"#),
         (r#"{"\u0061":1,"a":2}"#, 12, r#"the key "a" stands twice"#),
         (r#"{"":1,"":2}"#, 6, r#"the key "" stands twice"#),
-        ("[1,\n  \"\u{e9}\" x]", 10, "line 2, column 7"),
+        ("[1,\n  \"\u{e9}\" x]", 11, "line 2, column 7"),
     ];
     for (text, offset, message) in bad {
         check_parse(text.as_bytes(), Err((*offset, message)));
@@ -137,6 +137,21 @@ fn nesting_ends_at_the_bound() {
         let error = Document::parse("[".repeat(20 << 20).as_bytes()).unwrap_err();
         assert_eq!(error.kind, ParseErrorKind::TooDeep);
     });
+}
+
+#[test]
+fn the_number_of_values_is_bounded() {
+    let elements = |count: usize| format!("[0{}]", ",0".repeat(count - 1));
+    assert!(Document::parse(elements(MAX_NODES - 1).as_bytes()).is_ok());
+    let error = Document::parse(elements(MAX_NODES).as_bytes()).unwrap_err();
+    assert_eq!(error.kind, ParseErrorKind::TooManyValues);
+}
+
+#[test]
+fn debug_output_holds_nothing_of_the_text() {
+    let document = Document::parse(br#"{"password":"hush"}"#).unwrap();
+    let shown = format!("{document:?} {:?}", document.root());
+    assert!(!shown.contains("hush") && !shown.contains("password"), "{shown}");
 }
 
 #[test]

@@ -80,9 +80,10 @@ impl Tree {
                 }
                 Self::Fields(left)
             }
-            (Self::Keys, Self::Fields(fields)) | (Self::Fields(fields), Self::Keys) => {
-                Self::union_of_each(Self::Present, fields)
-            }
+            (Self::Keys, Self::Fields(fields)) | (Self::Fields(fields), Self::Keys) => match fields.is_empty() {
+                true => Self::Keys,
+                false => Self::union_of_each(Self::Present, fields),
+            },
             (Self::Each(tree), Self::Fields(fields)) | (Self::Fields(fields), Self::Each(tree)) => {
                 Self::union_of_each(*tree, fields)
             }
@@ -90,11 +91,7 @@ impl Tree {
     }
 
     fn union_of_each(tree: Tree, fields: BTreeMap<String, Tree>) -> Tree {
-        if fields.is_empty() && tree == Self::Present {
-            return Self::Keys;
-        }
-        let each = fields.into_values().fold(tree, Tree::union);
-        Self::Each(Box::new(each))
+        Self::Each(Box::new(fields.into_values().fold(tree, Tree::union)))
     }
 
     /// Whether what stands at this place of an object arrives whole, whatever

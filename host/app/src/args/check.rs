@@ -1,0 +1,78 @@
+//! What `portcullis check` takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::OutputFormat;
+
+/// Judge manifests, as the server would.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Files and folders of manifests; `-` is standard input
+    #[arg(value_name = "FILE|FOLDER", required = true)]
+    pub inputs: Vec<PathBuf>,
+
+    /// Policy documents; may be repeated [default: the built-in policies]
+    #[arg(long, value_name = "FILE|FOLDER", env = "PORTCULLIS_POLICY", value_delimiter = ',', help_heading = "Policies")]
+    pub policy: Vec<PathBuf>,
+
+    /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", help_heading = "Policies")]
+    pub cache: Option<PathBuf>,
+
+    /// What the cluster holds, besides the other objects of the input; may be repeated
+    #[arg(long, value_name = "FILE|FOLDER", help_heading = "Cluster")]
+    pub cluster: Vec<PathBuf>,
+
+    /// The objects given are all that the cluster holds: what isn't there is absent
+    #[arg(long, help_heading = "Cluster")]
+    pub complete: bool,
+
+    /// What was there before: objects that are found here are updated; may be repeated
+    #[arg(long, value_name = "FILE|FOLDER", help_heading = "Request")]
+    pub old: Vec<PathBuf>,
+
+    /// What happens to the objects [default: update where --old has one, else create]
+    #[arg(long, value_enum, value_name = "OPERATION", help_heading = "Request")]
+    pub operation: Option<WriteOperation>,
+
+    /// Namespace of namespaced objects that name none
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE", help_heading = "Request")]
+    pub namespace: String,
+
+    /// The instant that policies see, RFC 3339 [default: the present]
+    #[arg(long, value_name = "TIME", help_heading = "Request")]
+    pub now: Option<String>,
+
+    /// How results are written
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub output: OutputFormat,
+
+    /// From which verdict on the exit code is 1
+    #[arg(long, value_enum, default_value_t, value_name = "VERDICT", help_heading = "Output")]
+    pub fail_on: FailOn,
+}
+
+/// What happens to the objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WriteOperation {
+    /// They are new.
+    Create,
+    /// They were there.
+    Update,
+    /// They go.
+    Delete,
+}
+
+/// From which verdict on a run has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
+pub enum FailOn {
+    /// A warning is enough.
+    Warn,
+    /// An undecided verdict is enough.
+    Undecided,
+    /// Only a denial.
+    #[default]
+    Deny,
+}

@@ -1,0 +1,229 @@
+//! From documents to what would be sent to the API server: Lists are opened,
+//! old versions become their successors, a namespace is filled in, and what is
+//! no Kubernetes object is told apart.
+
+use std::sync::Arc;
+
+use portcullis_core::edit::{self, Edit, Pointer};
+use portcullis_core::json::{self, Kind, Value, quote};
+use portcullis_core::report::ObjectIdentity;
+
+use super::input::Given;
+use super::kinds::{Kinds, Resource};
+use super::removed::{self, Successor};
+use crate::yaml::Document;
+
+/// Lists inside lists, at most.
+const MAX_LIST_DEPTH: usize = 8;
+/// The label that the API server gives every Namespace (NamespaceDefaultLabelName).
+const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Groups of files that tools read and no API server: kustomize, and kind.
+const TOOL_GROUPS: &[&str] = &["kustomize.config.k8s.io", "kind.x-k8s.io"];
+
+/// What a run judges.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// An object that would be created.
+    Object(Manifest),
+    /// An AdmissionReview, judged as it is.
+    Review(Document),
+}
+
+/// An object.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// As it was written.
+    pub document: Document,
+    /// As it would be sent, in JSON.
+    pub object: String,
+    /// Which object.
+    pub identity: ObjectIdentity,
+    /// What the API server calls it.
+    pub resource: Resource,
+    /// What to say of it besides what policies say.
+    pub warnings: Vec<String>,
+}
+
+/// What documents hold.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// In order.
+    pub subjects: Vec<Subject>,
+    /// Objects that are not judged, and why: `file:line: …`.
+    pub warnings: Vec<String>,
+    /// What was given by name and can't be judged: `file:line: …`.
+    pub problems: Vec<String>,
+    /// Documents of folders that are no Kubernetes objects: `file:line`.
+    pub skipped: Vec<String>,
+}
+
+/// Why a document is no object.
+enum NoObject {
+    /// It is for something else.
+    Foreign(&'static str),
+    /// Its version is gone, and its successor has another shape.
+    NotServed(String),
+}
+
+impl Manifests {
+    /// Tells apart what documents hold. `namespace` is for namespaced objects
+    /// that name none.
+    pub fn of(given: Vec<Given>, kinds: &Kinds, namespace: &str) -> Manifests {
+        let mut manifests = Manifests::default();
+        for Given { document, named } in given {
+            for Opened { document, implied } in opened(document) {
+                let place = format!("{}:{}", document.source, document.start.line);
+                if is_review(&document) {
+                    manifests.subjects.push(Subject::Review(document));
+                    continue;
+                }
+                match Manifest::of(document, implied, kinds, namespace) {
+                    Ok(manifest) => manifests.subjects.push(Subject::Object(manifest)),
+                    Err(NoObject::NotServed(reason)) => manifests.warnings.push(format!("{place}: {reason}")),
+                    Err(NoObject::Foreign(_)) if !named => manifests.skipped.push(place),
+                    Err(NoObject::Foreign(reason)) => manifests.problems.push(format!("{place}: {reason}")),
+                }
+            }
+        }
+        manifests
+    }
+
+    /// The objects, as they would be stored.
+    pub fn objects(&self) -> impl Iterator<Item = &Manifest> + Clone {
+        self.subjects.iter().filter_map(|subject| match subject {
+            Subject::Object(manifest) => Some(manifest),
+            Subject::Review(_) => None,
+        })
+    }
+}
+
+/// Learns the kinds that documents define.
+pub fn learn(kinds: &mut Kinds, given: &[Given]) {
+    for Opened { document, .. } in given.iter().flat_map(|given| opened(given.document.clone())) {
+        if let Ok(parsed) = json::Document::parse(document.json.as_bytes()) {
+            kinds.learn(parsed.root());
+        }
+    }
+}
+
+impl Manifest {
+    fn of(document: Document, implied: Option<(String, String)>, kinds: &Kinds, namespace: &str) -> Result<Manifest, NoObject> {
+        let unreadable = NoObject::Foreign("not JSON");
+        let parsed = json::Document::parse(document.json.as_bytes()).map_err(|_| unreadable)?;
+        let root = parsed.root();
+        if root.kind() != Kind::Object {
+            return Err(NoObject::Foreign("no Kubernetes object; an object is a mapping with apiVersion and kind"));
+        }
+        let mut edits = Vec::new();
+        let (mut api_version, kind) = match (text(root, &["apiVersion"]), text(root, &["kind"]), implied) {
+            (Some(api_version), Some(kind), _) => (api_version, kind),
+            (None, None, Some((api_version, kind))) => {
+                let filled = [("kind", &kind), ("apiVersion", &api_version)];
+                edits.extend(filled.map(|(field, value)| Edit::Add { path: Pointer::new([field]), value: quote(value) }));
+                (api_version, kind)
+            }
+            _ => return Err(NoObject::Foreign("no Kubernetes object: apiVersion or kind is missing")),
+        };
+        if TOOL_GROUPS.contains(&group(&api_version)) {
+            return Err(NoObject::Foreign("no Kubernetes object but a tool's own file; render it first, such as with `kubectl kustomize`"));
+        }
+        let mut warnings = Vec::new();
+        if let Some(removed) = removed::removed(&api_version, &kind) {
+            let gone = format!("{api_version} {kind} is not served since Kubernetes {}", removed.since);
+            let successor = match removed.successor {
+                Successor::Same(successor) => successor,
+                Successor::Reshaped(successor) => {
+                    return Err(NoObject::NotServed(format!("{gone} and is not judged; write it as {successor}, whose fields differ")));
+                }
+                Successor::Gone => return Err(NoObject::NotServed(format!("{gone}, has no successor and is not judged"))),
+            };
+            warnings.push(format!("{gone}; judged as {successor}, use that"));
+            edits.push(Edit::Replace { path: Pointer::new(["apiVersion"]), value: quote(successor) });
+            successor.clone_into(&mut api_version);
+        }
+        let resource = kinds.resource(group(&api_version), &kind);
+        let name = text(root, &["metadata", "name"]).unwrap_or_default();
+        let mut identity = ObjectIdentity { api_version, kind, namespace: String::new(), name };
+        let own = text(root, &["metadata", "namespace"]).filter(|namespace| !namespace.is_empty());
+        let has_metadata = root.get("metadata").is_none_or(|metadata| metadata.kind() == Kind::Object);
+        if resource.namespaced {
+            if own.is_none() && has_metadata {
+                edits.push(Edit::Add { path: Pointer::new(["metadata", "namespace"]), value: quote(namespace) });
+            }
+            identity.namespace = own.unwrap_or_else(|| namespace.to_owned());
+        }
+        if identity.kind == "Namespace" && identity.api_version == "v1" && has_metadata {
+            let path = Pointer::new(["metadata", "labels", NAMESPACE_NAME_LABEL]);
+            edits.push(Edit::Add { path, value: quote(&identity.name) });
+        }
+        // An edit fails only where a parent is no object: the API server refuses that, so it is sent as it is.
+        let object = edit::apply(&document.json, &edits).unwrap_or_else(|_| document.json.clone());
+        Ok(Manifest { object, identity, resource, warnings, document })
+    }
+}
+
+/// A document that is no List.
+struct Opened {
+    document: Document,
+    /// What it is where it doesn't say so itself: apiVersion and kind.
+    implied: Option<(String, String)>,
+}
+
+/// The items of a List, or the document itself.
+fn opened(document: Document) -> Vec<Opened> {
+    let mut all = Vec::new();
+    let mut pending = vec![(Opened { document, implied: None }, 0)];
+    while let Some((opened, depth)) = pending.pop() {
+        match items(&opened.document).filter(|_| depth < MAX_LIST_DEPTH) {
+            Some(items) => pending.extend(items.into_iter().rev().map(|item| (item, depth + 1))),
+            None => all.push(opened),
+        }
+    }
+    all
+}
+
+/// The items of a `List` or of a typed list such as `PodList`, whose items may
+/// leave out their kind.
+fn items(document: &Document) -> Option<Vec<Opened>> {
+    let parsed = json::Document::parse(document.json.as_bytes()).ok()?;
+    let root = parsed.root();
+    let api_version = text(root, &["apiVersion"])?;
+    let list_kind = text(root, &["kind"])?;
+    let kind = list_kind.strip_suffix("List")?;
+    root.get("items").filter(|items| items.kind() == Kind::Array)?;
+    let implied = (!kind.is_empty()).then(|| (api_version, kind.to_owned()));
+    let items = document.elements("/items").into_iter();
+    Some(items.map(|document| Opened { document, implied: implied.clone() }).collect())
+}
+
+fn is_review(document: &Document) -> bool {
+    json::Document::parse(document.json.as_bytes()).is_ok_and(|parsed| {
+        let api_version = text(parsed.root(), &["apiVersion"]).unwrap_or_default();
+        let kind = text(parsed.root(), &["kind"]).unwrap_or_default();
+        kind == "AdmissionReview" && group(&api_version) == "admission.k8s.io"
+    })
+}
+
+pub(super) fn text(value: Value<'_>, path: &[&str]) -> Option<String> {
+    value.path(path).and_then(Value::as_str).map(|text| text.into_owned())
+}
+
+fn group(api_version: &str) -> &str {
+    portcullis_core::objects::group(api_version)
+}
+
+/// The Namespaces that must be there for these objects to be created, with what
+/// the API server gives each: only for a cluster that is known to be complete.
+pub fn implied_namespaces<'m>(manifests: impl Iterator<Item = &'m Manifest> + Clone) -> Vec<Arc<str>> {
+    let given = manifests.clone().filter(|manifest| manifest.identity.kind == "Namespace" && manifest.identity.api_version == "v1");
+    let given: Vec<&str> = given.map(|manifest| manifest.identity.name.as_str()).collect();
+    let mut named: Vec<&str> = manifests.map(|manifest| manifest.identity.namespace.as_str()).collect();
+    named.retain(|namespace| !namespace.is_empty() && !given.contains(namespace));
+    named.sort_unstable();
+    named.dedup();
+    let namespace = |name: &str| {
+        let name = quote(name);
+        format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":{name},"labels":{{"{NAMESPACE_NAME_LABEL}":{name}}}}}}}"#).into()
+    };
+    named.into_iter().map(namespace).collect()
+}

@@ -1,0 +1,238 @@
+//! From a document to a policy that can be asked: module bytes, compiled module,
+//! settings checked, configured, matched. In parallel, because Cranelift takes
+//! seconds; each module is compiled once, whoever asks first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use portcullis_core::admit::Policy;
+use portcullis_core::contract::{Configuration, Description};
+use portcullis_core::evaluate::Evaluate;
+use portcullis_core::matching::Matcher;
+use portcullis_core::policy::{DocumentError, PolicyDocument, PolicyId};
+use portcullis_engine::{Configured, ConfigureError, Engine, Limits, MAX_MODULE_BYTES, Module};
+use sha2::{Digest, Sha256};
+
+use super::documents::Place;
+use super::{Candidate, Problem, Running, settings};
+
+/// Before the name of a module that is part of the binary.
+const BUILTIN: &str = "builtin/";
+/// Compiling more policies than this at a time takes memory, not less time.
+const MAX_THREADS: usize = 16;
+
+/// What a document became.
+pub(super) struct Built {
+    pub(super) document: PolicyDocument,
+    pub(super) file: String,
+    pub(super) policy: Arc<Policy>,
+    /// Why it can't run, where it can't.
+    pub(super) problem: Option<Problem>,
+}
+
+/// The bytes of a module and their digest.
+struct Binary {
+    bytes: Bytes,
+    digest: String,
+}
+
+enum Bytes {
+    Embedded(&'static [u8]),
+    Read(Vec<u8>),
+}
+
+/// What was loaded in this pass: module by digest.
+type Modules = Mutex<HashMap<String, Arc<OnceLock<Result<Module, String>>>>>;
+
+/// Why a policy can't run: the document's field and what is wrong.
+struct Broken {
+    error: DocumentError,
+    /// What is known of it all the same.
+    description: Option<Description>,
+}
+
+/// Builds all candidates, in their order. What runs unchanged is taken as it is.
+pub(super) fn all(engine: &Engine, candidates: Vec<Candidate>, running: &BTreeMap<PolicyId, Running>) -> Vec<Built> {
+    let modules = Modules::default();
+    let next = AtomicUsize::new(0);
+    let built: Vec<OnceLock<Built>> = candidates.iter().map(|_| OnceLock::new()).collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS).min(candidates.len());
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(candidate), Some(slot)) = (candidates.get(index), built.get(index)) else { return };
+            // No other thread has this index.
+            let _ = slot.set(one(engine, &modules, candidate, running.get(&candidate.document.id)));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    built.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
+fn one(engine: &Engine, modules: &Modules, candidate: &Candidate, running: Option<&Running>) -> Built {
+    let Candidate { document, place } = candidate;
+    let started = Instant::now();
+    let binary = match read(&document.spec.module, place) {
+        Ok(binary) => binary,
+        Err(error) => return set_aside(candidate, "", Broken { error, description: None }),
+    };
+    let known = running.into_iter().flat_map(|running| [Some(running), running.refused.as_deref()]).flatten();
+    for known in known.filter(|known| known.document == *document && known.policy.digest == binary.digest) {
+        let Running { document, policy, problem, .. } = known.clone();
+        return Built { document, file: place.file.clone(), policy, problem };
+    }
+    match configure(engine, modules, document, &binary) {
+        Ok((configured, matcher)) => {
+            for warning in &configured.warnings {
+                tracing::warn!(policy = %document.id, warning, "policy loaded with a warning");
+            }
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            tracing::info!(policy = %document.id, module = document.spec.module, digest = binary.digest, micros, "policy loaded");
+            let evaluator: Arc<dyn Evaluate> = configured.evaluator;
+            let policy = Policy {
+                document: document.clone(),
+                description: Some(configured.description),
+                digest: binary.digest,
+                matcher,
+                evaluator: Ok(evaluator),
+            };
+            Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: None }
+        }
+        Err(broken) => set_aside(candidate, &binary.digest, broken),
+    }
+}
+
+fn configure(engine: &Engine, modules: &Modules, document: &PolicyDocument, binary: &Binary) -> Result<(Configured, Matcher), Broken> {
+    let unknown = |path: &str, message: String| Broken { error: DocumentError::new(path, message), description: None };
+    let slot = {
+        let mut modules = modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.entry(binary.digest.clone()).or_default().clone()
+    };
+    let module = slot.get_or_init(|| {
+        tracing::info!(module = document.spec.module, digest = binary.digest, "loading module");
+        engine.load(binary.bytes.as_slice()).map_err(|error| error.to_string())
+    });
+    let module = module.as_ref().map_err(|reason| unknown("spec.module", format!("{} can't be loaded: {reason}", document.spec.module)))?;
+    let description = described(module, document).map_err(|error| Broken { error, description: None })?;
+    let broken = |error: DocumentError| Broken { error, description: Some(description.clone()) };
+    settings::check(&description.settings, &document.spec.settings).map_err(&broken)?;
+    let configuration = Configuration { policy: description.name.clone(), settings: document.spec.settings.clone() };
+    let limits = Limits { timeout: document.spec.timeout, memory: document.spec.memory };
+    let configured = module.configure(configuration, limits).map_err(|error| broken(refused(error)))?;
+    let matcher = Matcher::new(document, Some(&configured.description)).map_err(|error| Broken { error, description: Some(configured.description.clone()) })?;
+    Ok((configured, matcher))
+}
+
+/// Which of the module's policies the document means.
+fn described<'m>(module: &'m Module, document: &PolicyDocument) -> Result<&'m Description, DocumentError> {
+    let names = || module.descriptions().iter().map(|description| description.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (&document.spec.policy, module.descriptions()) {
+        (Some(name), _) => module
+            .description(name)
+            .ok_or_else(|| DocumentError::new("spec.policy", format!("is {name:?}; {} has {}", document.spec.module, names()))),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(DocumentError::new("spec.policy", format!("is missing; {} has several: {}", document.spec.module, names()))),
+    }
+}
+
+fn refused(error: ConfigureError) -> DocumentError {
+    match error {
+        ConfigureError::Settings(misfits) => match misfits.into_iter().next() {
+            Some(misfit) if !misfit.finding.path.is_empty() => {
+                DocumentError::new(format!("spec.settings.{}", misfit.finding.path), misfit.finding.message)
+            }
+            Some(misfit) => DocumentError::new("spec.settings", misfit.finding.message),
+            None => DocumentError::new("spec.settings", "are refused by the policy, without a reason"),
+        },
+        error => DocumentError::new("spec", error.to_string()),
+    }
+}
+
+/// A policy that can't run: its failurePolicy answers for what it matches.
+fn set_aside(candidate: &Candidate, digest: &str, broken: Broken) -> Built {
+    let Candidate { document, place } = candidate;
+    let Broken { error, description } = broken;
+    let matcher = Matcher::new(document, description.as_ref()).or_else(|_| {
+        // A broken condition counts as a match (the API server's rule for `where`).
+        let mut widened = document.clone();
+        widened.spec.matching.conditions.clear();
+        widened.spec.matching.namespace_selector = Default::default();
+        widened.spec.matching.object_selector = Default::default();
+        Matcher::new(&widened, description.as_ref()).or_else(|_| Matcher::new(&widened, None))
+    });
+    let problem = Problem { policy: Some(document.id.clone()), ..place.problem(&error.path, error.message.clone()) };
+    let policy = Policy {
+        document: document.clone(),
+        description,
+        digest: digest.to_owned(),
+        matcher: matcher.unwrap_or_else(|error| unreachable!("a matcher without conditions and selectors can't fail: {error}")),
+        evaluator: Err(error.to_string()),
+    };
+    Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: Some(problem) }
+}
+
+fn read(module: &str, place: &Place) -> Result<Binary, DocumentError> {
+    let refuse = |message: String| DocumentError::new("spec.module", message);
+    if let Some(name) = module.strip_prefix(BUILTIN) {
+        let Some(module) = portcullis_bundle::module(name) else {
+            let known: Vec<String> = portcullis_bundle::modules().iter().map(|module| format!("{BUILTIN}{}", module.name)).collect();
+            return Err(refuse(format!("is {module:?}; built in are {}", known.join(", "))));
+        };
+        let digest = module.digest.strip_prefix("sha256:").unwrap_or(module.digest).to_owned();
+        return Ok(Binary { bytes: Bytes::Embedded(module.bytes), digest });
+    }
+    if module.contains("://") {
+        return Err(refuse(format!("is {module:?}; this version loads builtin/NAME and files, such as ./policy.wasm")));
+    }
+    let Some(folder) = &place.folder else {
+        return Err(refuse(format!("is {module:?}; a built-in document can only name builtin/NAME")));
+    };
+    let path = folder.join(module);
+    let bytes = bytes(&path).map_err(|reason| refuse(format!("{} can't be read: {reason}; a path is relative to the document", path.display())))?;
+    let digest = format!("{:x}", Hex(Sha256::digest(&bytes).into()));
+    Ok(Binary { bytes: Bytes::Read(bytes), digest })
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    if metadata.len() > MAX_MODULE_BYTES as u64 {
+        return Err(format!("it has {} bytes, a module has at most {MAX_MODULE_BYTES}", metadata.len()));
+    }
+    fs::read(path).map_err(|error| error.to_string())
+}
+
+/// Where the module of a document lies, so that it can be watched.
+pub(super) fn module_path(module: &str, folder: &Path) -> Option<PathBuf> {
+    (!module.starts_with(BUILTIN) && !module.contains("://")).then(|| folder.join(module))
+}
+
+struct Hex([u8; 32]);
+
+impl std::fmt::LowerHex for Hex {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Embedded(bytes) => bytes,
+            Bytes::Read(bytes) => bytes,
+        }
+    }
+}

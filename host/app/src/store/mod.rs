@@ -1,0 +1,223 @@
+//! Policy documents: from files and folders, or the built-in ones, to policies
+//! that can be asked.
+//!
+//! ```text
+//! files ─ documents (parsed, with lines) ─ module bytes ─ build (threads) ─ Loaded
+//!                                                            │
+//!                  what ran before ──────────────────────────┘ kept where the new one is broken
+//! ```
+//! [`load`] does it once, for `check` and `policies`; [`Store`] does it again and
+//! again for `serve`. What didn't change (module digest and document) is not
+//! built again; a broken new version never replaces a working old one.
+
+mod build;
+mod cluster;
+mod documents;
+mod follow;
+mod settings;
+mod snapshots;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portcullis_core::admit::Policy;
+use portcullis_core::policy::{PolicyDocument, PolicyId};
+use portcullis_engine::Engine;
+
+use documents::{Found, Place};
+
+pub use cluster::{ClusterError, cluster};
+pub use follow::follow;
+pub use snapshots::{Current, Snapshots};
+
+/// Where policy documents come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sources {
+    /// The set that is part of the binary.
+    Builtin,
+    /// Files and folders.
+    Paths(Vec<PathBuf>),
+}
+
+/// What a load came to.
+pub struct Loaded {
+    /// In the order in which they are asked: by `order`, then by name. A policy
+    /// that can't run is among them where its document could be read.
+    pub policies: Vec<Arc<Policy>>,
+    /// What is wrong, in the order of the files.
+    pub problems: Vec<Problem>,
+}
+
+/// A document that can't be used as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, or `builtin:<set>`.
+    pub file: String,
+    /// From 1; None where the whole file is meant.
+    pub line: Option<usize>,
+    /// Which policy, where that could be read.
+    pub policy: Option<PolicyId>,
+    /// What is wrong and what would be right.
+    pub reason: String,
+    /// Whether an earlier version stays in use.
+    pub kept: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(formatter, ":{line}")?;
+        }
+        if let Some(policy) = &self.policy {
+            write!(formatter, ": policy {policy}")?;
+        }
+        write!(formatter, ": {}", self.reason)
+    }
+}
+
+impl Sources {
+    /// What `--policy` says: nothing means the built-in set.
+    pub fn of_flags(paths: &[PathBuf]) -> Sources {
+        if paths.is_empty() { Sources::Builtin } else { Sources::Paths(paths.to_vec()) }
+    }
+
+    /// Whether all that is named is there.
+    ///
+    /// # Errors
+    /// Names the first that isn't.
+    pub fn exist(&self) -> Result<(), Problem> {
+        let Sources::Paths(paths) = self else { return Ok(()) };
+        match paths.iter().find(|path| !path.exists()) {
+            None => Ok(()),
+            Some(path) => Err(Problem {
+                file: path.display().to_string(),
+                line: None,
+                policy: None,
+                reason: "no such file or folder; --policy names a file or a folder of policy documents".to_owned(),
+                kept: false,
+            }),
+        }
+    }
+}
+
+/// Loads everything once. Blocks while policies compile.
+pub fn load(sources: &Sources, engine: &Engine) -> Loaded {
+    Store::new(sources.clone(), engine.clone()).load()
+}
+
+/// Loads again and again, and remembers what ran.
+pub struct Store {
+    sources: Sources,
+    engine: Engine,
+    running: BTreeMap<PolicyId, Running>,
+}
+
+/// A policy that was loaded, and from what.
+#[derive(Clone)]
+struct Running {
+    policy: Arc<Policy>,
+    /// As it stood in the file; the policy's own may have been narrowed.
+    document: PolicyDocument,
+    file: String,
+    /// What was wrong with it, where it was set aside.
+    problem: Option<Problem>,
+    /// A newer version that can't run, so that it isn't tried again and again.
+    refused: Option<Arc<Running>>,
+}
+
+/// A document and what it is to become.
+struct Candidate {
+    document: PolicyDocument,
+    place: Place,
+}
+
+impl Store {
+    /// Nothing is loaded yet.
+    pub fn new(sources: Sources, engine: Engine) -> Store {
+        Store { sources, engine, running: BTreeMap::new() }
+    }
+
+    /// Where documents come from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Reads all documents and builds what changed. Blocks while policies compile.
+    pub fn load(&mut self) -> Loaded {
+        let Found { documents, mut problems, unreadable } = documents::find(&self.sources);
+        let candidates = unique(documents, &mut problems);
+        let named: BTreeSet<PolicyId> = candidates.iter().map(|candidate| candidate.document.id.clone()).collect();
+        let built = build::all(&self.engine, candidates, &self.running);
+
+        let mut running = BTreeMap::new();
+        for built in built {
+            let id = built.document.id.clone();
+            let before = self.running.remove(&id);
+            running.insert(id, settle(built, before, &mut problems));
+        }
+        // What a file held before it became unreadable stays in use.
+        for (id, before) in std::mem::take(&mut self.running) {
+            let broken = problems.iter_mut().find(|problem| problem.policy.as_ref() == Some(&id));
+            let file = Path::new(&before.file);
+            if named.contains(&id) || (broken.is_none() && !unreadable.iter().any(|path| file.starts_with(path))) {
+                continue;
+            }
+            let works = before.policy.evaluator.is_ok();
+            match broken {
+                Some(problem) => problem.kept = works,
+                None => {
+                    let of_file = problems.iter_mut().filter(|problem| problem.policy.is_none() && file.starts_with(&problem.file));
+                    of_file.for_each(|problem| problem.kept |= works);
+                }
+            }
+            running.insert(id, before);
+        }
+        self.running = running;
+        let mut policies: Vec<_> = self.running.values().map(|running| running.policy.clone()).collect();
+        policies.sort_by(|a, b| order(a).cmp(&order(b)));
+        problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        Loaded { policies, problems }
+    }
+}
+
+fn order(policy: &Policy) -> (i32, &PolicyId) {
+    (policy.document.spec.order, &policy.document.id)
+}
+
+/// The first document of each name; the others are problems that name both.
+fn unique(documents: Vec<Candidate>, problems: &mut Vec<Problem>) -> Vec<Candidate> {
+    let mut first: BTreeMap<PolicyId, String> = BTreeMap::new();
+    let mut unique = Vec::new();
+    for candidate in documents {
+        let id = &candidate.document.id;
+        match first.get(id) {
+            None => {
+                first.insert(id.clone(), candidate.place.to_string());
+                unique.push(candidate);
+            }
+            Some(place) => problems.push(Problem {
+                policy: Some(id.clone()),
+                ..candidate.place.problem("metadata.name", format!("is a second document of this name; the first stands at {place} and counts"))
+            }),
+        }
+    }
+    unique
+}
+
+/// What runs from now on: the new version, or the old one where the new is broken.
+fn settle(built: build::Built, before: Option<Running>, problems: &mut Vec<Problem>) -> Running {
+    let build::Built { document, file, policy, mut problem } = built;
+    let works = before.filter(|before| problem.is_some() && before.problem.is_none());
+    if let Some(problem) = &mut problem {
+        problem.kept = works.is_some();
+        problems.push(problem.clone());
+    }
+    let new = Running { policy, document, file, problem, refused: None };
+    match works {
+        Some(before) => Running { refused: Some(Arc::new(new)), ..before },
+        None => new,
+    }
+}

@@ -1,0 +1,10 @@
+//! What the process says of itself: log lines and metrics.
+
+mod decision;
+mod logs;
+mod metrics;
+mod writer;
+
+pub use decision::log_decision;
+pub use logs::{Logs, for_commands, start};
+pub use metrics::{ConnectionResult, METRICS, Metrics, Reload, RequestResult};

@@ -1,0 +1,106 @@
+//! The command line as a user meets it: exit code, standard output, standard
+//! error. A case is a folder of `tests/cli`:
+//!
+//! ```text
+//! cmd       the arguments, in quotes where they hold spaces
+//! stdin     what is piped in, where something is
+//! exit, stdout, stderr   what is expected; `BLESS=1` writes them
+//! ```
+//! and the files that it is about; the command runs in the folder. Times are
+//! shown as 0 and digests as `<digest>`, so that a case says the same every time.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Cases that there are at least: a folder that moved must not pass as empty.
+const LEAST_CASES: usize = 20;
+
+#[test]
+fn every_case_says_what_it_said() {
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    let mut cases: Vec<PathBuf> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= LEAST_CASES, "{} cases", cases.len());
+    let different: Vec<String> = cases.iter().flat_map(|case| run(case, bless)).collect();
+    assert!(different.is_empty(), "{}\n(BLESS=1 writes what is found)", different.join("\n"));
+}
+
+/// Runs a case; gives what differs from what is expected.
+fn run(case: &Path, bless: bool) -> Vec<String> {
+    let command = fs::read_to_string(case.join("cmd")).unwrap();
+    let stdin = File::open(case.join("stdin")).map_or_else(|_| Stdio::null(), Stdio::from);
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(words(&command))
+        .current_dir(case)
+        .env_clear()
+        .env("PORTCULLIS_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"))
+        .stdin(stdin)
+        .output()
+        .unwrap();
+    let exit = output.status.code().map_or_else(|| "killed".to_owned(), |code| code.to_string());
+    let found = [("exit", format!("{exit}\n")), ("stdout", steady(&output.stdout)), ("stderr", steady(&output.stderr))];
+    let mut different = Vec::new();
+    for (name, found) in found {
+        let path = case.join(name);
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        if bless && (found != expected || !path.exists()) {
+            fs::write(&path, &found).unwrap();
+        } else if found != expected || !path.exists() {
+            let case = case.file_name().unwrap_or_default().display();
+            different.push(format!("== {case}: {name}\n-- expected\n{expected}-- found\n{found}"));
+        }
+    }
+    different
+}
+
+/// Splits at white space, outside of double quotes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in command.trim().split('"').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+/// Without what differs from run to run.
+fn steady(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let mut steady = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (head, tail) = line.split_at(line.find(": ").map_or(line.len(), |colon| colon + 2));
+        match head.trim() {
+            "\"durationMicros\":" => steady.push_str(&format!("{head}0{}", tail.trim_start_matches(|character: char| character.is_ascii_digit()))),
+            "\"digest\":" => steady.push_str(&format!("{head}\"<digest>\"{}", &tail[tail.rfind('"').map_or(0, |quote| quote + 1)..])),
+            _ => steady.push_str(line),
+        }
+    }
+    steady
+}
+
+#[test]
+fn policies_for_programs_are_an_array_of_objects_with_names() {
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["policies", "-o", "json"])
+        .env_clear()
+        .env("PORTCULLIS_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> = list.iter().map(|policy| policy["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"database-remote-storage") && names.contains(&"default-storage-class"), "{names:?}");
+    for part in ["matches", "reads", "lookups", "writes", "rules", "settings", "settingsSchema"] {
+        assert!(list.iter().all(|policy| !policy[part].is_null()), "{part}");
+    }
+}

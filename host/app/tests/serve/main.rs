@@ -1,0 +1,11 @@
+//! The server in process: real TLS on loopback, real sockets, policies that are
+//! plain Rust where no Wasm is needed.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test may panic")]
+
+mod answers;
+mod certificates;
+mod documents;
+mod fixture;
+mod lifecycle;
+mod process;

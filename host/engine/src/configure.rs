@@ -1,0 +1,294 @@
+//! `configure`: settings in, a policy that can be asked out.
+//!
+//! ```text
+//! configure ─> warm-up ─> snapshot ─> compile ─> proof ─┐
+//!     │                      └ can't be taken ──────────┴─> each fresh instance is configured
+//!     └ findings: the settings are wrong
+//! ```
+//! All of it is kept in the cache, so that known settings of a known module
+//! need no guest call at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::contract::{Configuration, Description, SettingsFinding};
+use portcullis_core::evaluate::{Evaluate, Failure};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Component;
+
+use crate::describe::description;
+use crate::engine::{MAX_MEMORY, Shared};
+use crate::instance::{self, Evaluator, Template};
+use crate::intake::LoadError;
+use crate::module::Module;
+use crate::proof;
+use crate::snapshot::{self, SnapshotState};
+use crate::wait::block_on;
+
+/// What one policy may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Time that it may run in one call.
+    pub timeout: Duration,
+    /// Bytes of memory; at most [`MAX_MEMORY`].
+    pub memory: usize,
+}
+
+/// A policy under its settings, ready to be asked.
+pub struct Configured {
+    /// The reach under these settings.
+    pub description: Description,
+    /// What answers.
+    pub evaluator: Arc<dyn Evaluate>,
+    /// Whether its settings are parsed already.
+    pub snapshot: SnapshotState,
+    /// What whoever runs it should know.
+    pub warnings: Vec<String>,
+}
+
+/// Why a policy can't be configured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigureError {
+    /// The module doesn't have it.
+    #[error("the module has no policy {policy:?}; it has {}", .known.join(", "))]
+    UnknownPolicy {
+        /// The name asked for.
+        policy: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// Its settings are wrong.
+    #[error("{}", .0.iter().map(Misfit::to_string).collect::<Vec<_>>().join("; "))]
+    Settings(Vec<Misfit>),
+    /// `configure` went wrong.
+    #[error("`configure` failed: {0}")]
+    Failed(#[source] Failure),
+    /// What `configure` answered isn't what was asked.
+    #[error("`configure` gave a malformed answer: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It doesn't start within its own limits.
+    #[error("{policy} doesn't start within its limits: {failure}")]
+    Start {
+        /// The policy.
+        policy: String,
+        /// What happened.
+        #[source]
+        failure: Failure,
+    },
+    /// It could not be compiled after all.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// One setting that is wrong, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Place among the configurations given.
+    pub index: usize,
+    /// The policy's name.
+    pub policy: String,
+    /// What is wrong.
+    pub finding: SettingsFinding,
+}
+
+/// One policy as the guest is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) id: u32,
+    pub(crate) policy: String,
+    pub(crate) settings: String,
+}
+
+/// What the cache keeps beside the compiled code.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    descriptions: Vec<Description>,
+    snapshot: SnapshotState,
+    warnings: Vec<String>,
+    /// Which compiled code; empty where it isn't kept.
+    artifact: String,
+}
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Misfit { policy, finding: SettingsFinding { path, message }, .. } = self;
+        match path.as_str() {
+            "" => write!(formatter, "settings of {policy}: {message}"),
+            path => write!(formatter, "settings of {policy}: {path}: {message}"),
+        }
+    }
+}
+
+impl Module {
+    /// Configures one policy. Blocks while it compiles.
+    pub fn configure(&self, configuration: Configuration, limits: Limits) -> Result<Configured, ConfigureError> {
+        let mut configured = self.configure_all(&[(configuration, limits)])?;
+        configured.pop().ok_or_else(|| malformed("nothing was configured"))
+    }
+
+    /// Configures several policies, which then share one snapshot and its
+    /// compiled code. Blocks while it compiles.
+    pub fn configure_all(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Configured>, ConfigureError> {
+        let setups: Arc<[Setup]> = self.setups(wanted)?.into();
+        let cache = &self.inner.shared.cache;
+        let mut parts = vec![self.digest().as_bytes()];
+        for setup in setups.iter() {
+            parts.extend([setup.policy.as_bytes(), setup.settings.as_bytes()]);
+        }
+        let key = cache.key("configure", &parts);
+        let (record, component) = match self.kept(&key) {
+            Some(kept) => kept,
+            None => self.make(&key, &setups)?,
+        };
+        self.assemble(&setups, wanted, &record, &component)
+    }
+
+    fn setups(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Setup>, ConfigureError> {
+        let known = || self.descriptions().iter().map(|description| description.name.clone()).collect();
+        let setups = wanted.iter().zip(0..).map(|((configuration, _), id)| {
+            let Configuration { policy, settings } = configuration;
+            match self.description(policy) {
+                None => Err(ConfigureError::UnknownPolicy { policy: policy.clone(), known: known() }),
+                Some(_) => Ok(Setup { id, policy: policy.clone(), settings: settings.to_string() }),
+            }
+        });
+        setups.collect()
+    }
+
+    fn kept(&self, key: &str) -> Option<(Record, Component)> {
+        let Shared { cache, run, .. } = &*self.inner.shared;
+        let record: Record = cache.record(key)?;
+        let component = cache.component(run, &record.artifact)?;
+        Some((record, component))
+    }
+
+    /// Configures, takes a snapshot where that can be done, compiles and proves.
+    fn make(&self, key: &str, setups: &Arc<[Setup]>) -> Result<(Record, Component), ConfigureError> {
+        let shared = &self.inner.shared;
+        let loadable = self.inner.loadable()?;
+        let taken = block_on(snapshot::take(shared, &loadable, setups));
+        let taken = taken.map_err(ConfigureError::Failed)?;
+        let descriptions = self.descriptions_of(setups, taken.configured)?;
+        let proven = taken.snapshot.and_then(|snapshot| {
+            let compiled = shared.cache.compile(&shared.run, &snapshot.component);
+            let (component, artifact) = compiled.map_err(|error| format!("it doesn't compile: {error:#}"))?;
+            let template = Template::new(&shared.run_linker, &component).map_err(|error| error.to_string())?;
+            let proof = proof::prove(shared, &loadable, &template, setups, &descriptions)?;
+            let mut warnings = taken.warnings.clone();
+            warnings.extend(proof.warnings);
+            Ok((
+                SnapshotState::Taken { warmed_up: snapshot.warmed_up, proofs: proof.samples },
+                component,
+                artifact,
+                warnings,
+            ))
+        });
+        let (snapshot, component, artifact, warnings) = match proven {
+            Ok(proven) => proven,
+            Err(reason) => {
+                let compiled = shared.cache.compile(&shared.run, &loadable.component);
+                let (component, artifact) =
+                    compiled.map_err(|error| LoadError::Invalid { reason: format!("{error:#}") })?;
+                let mut warnings = taken.warnings;
+                warnings.push(format!("no snapshot, so settings are parsed for every request: {reason}"));
+                (SnapshotState::Absent { reason }, component, artifact, warnings)
+            }
+        };
+        let record = Record { descriptions, snapshot, warnings, artifact: artifact.clone().unwrap_or_default() };
+        if artifact.is_some() {
+            shared.cache.keep_record(key, &record);
+        }
+        Ok((record, component))
+    }
+
+    /// Reads what `configure` answered: one description a policy, or findings.
+    fn descriptions_of(
+        &self,
+        setups: &[Setup],
+        configured: instance::Configured,
+    ) -> Result<Vec<Description>, ConfigureError> {
+        let answers = match configured {
+            Ok(answers) => answers,
+            Err(findings) => return Err(misfits(setups, &findings)),
+        };
+        if answers.len() != setups.len() {
+            return Err(malformed(format!("{} descriptions for {} policies", answers.len(), setups.len())));
+        }
+        let descriptions = setups.iter().map(|setup| {
+            let text = answers.iter().find(|(id, _)| *id == setup.id).map(|(_, text)| text);
+            let text = text.ok_or_else(|| malformed(format!("no description for {}", setup.policy)))?;
+            let description = description(text, self.capabilities())
+                .map_err(|(_, reason)| malformed(format!("the description of {}: {reason}", setup.policy)))?;
+            let widest = self.description(&setup.policy);
+            if widest.is_none_or(|widest| widest.name != description.name || widest.phase != description.phase) {
+                let reason = format!("the description of {} has another name or phase than at first", setup.policy);
+                return Err(malformed(reason));
+            }
+            Ok(description)
+        });
+        descriptions.collect()
+    }
+
+    fn assemble(
+        &self,
+        setups: &Arc<[Setup]>,
+        wanted: &[(Configuration, Limits)],
+        record: &Record,
+        component: &Component,
+    ) -> Result<Vec<Configured>, ConfigureError> {
+        let shared = &self.inner.shared;
+        let template = Template::new(&shared.run_linker, component)?;
+        let configure = match record.snapshot {
+            SnapshotState::Taken { .. } => None,
+            SnapshotState::Absent { .. } => Some(Arc::clone(setups)),
+        };
+        let policies = setups.iter().zip(wanted).zip(&record.descriptions);
+        let configured = policies.map(|((setup, (_, limits)), description)| {
+            let limits = Limits { memory: limits.memory.min(MAX_MEMORY), ..*limits };
+            let evaluator = Evaluator {
+                shared: Arc::clone(shared),
+                template: template.clone(),
+                configure: configure.clone(),
+                id: setup.id,
+                policy: setup.policy.as_str().into(),
+                limits,
+            };
+            let slot = shared.slot_for_loading();
+            block_on(evaluator.start())
+                .map_err(|failure| ConfigureError::Start { policy: setup.policy.clone(), failure })?;
+            drop(slot);
+            Ok(Configured {
+                description: description.clone(),
+                evaluator: Arc::new(evaluator),
+                snapshot: record.snapshot.clone(),
+                warnings: record.warnings.clone(),
+            })
+        });
+        configured.collect()
+    }
+}
+
+fn misfits(setups: &[Setup], findings: &[(u32, String)]) -> ConfigureError {
+    let mut misfits = Vec::with_capacity(findings.len());
+    for (id, text) in findings {
+        let Some((index, setup)) = setups.iter().enumerate().find(|(_, setup)| setup.id == *id) else {
+            return malformed(format!("a settings finding for the unknown id {id}"));
+        };
+        match serde_json::from_str(text) {
+            Ok(finding) => misfits.push(Misfit { index, policy: setup.policy.clone(), finding }),
+            Err(error) => return malformed(format!("a settings finding of {}: {error}", setup.policy)),
+        }
+    }
+    match misfits.is_empty() {
+        true => malformed("settings were refused without a finding"),
+        false => ConfigureError::Settings(misfits),
+    }
+}
+
+fn malformed(reason: impl Into<String>) -> ConfigureError {
+    ConfigureError::Malformed { reason: reason.into() }
+}

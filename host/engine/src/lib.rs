@@ -1,0 +1,36 @@
+//! The sandbox: the only crate that names wasmtime.
+//!
+//! ```text
+//! bytes ── intake ── compile ── describe ──> Module
+//!                                              │ configure, snapshot, proof
+//!                                              v
+//!           Call ── instance (fresh) ──> Configured.evaluator ──> Evaluation
+//!                      └ epoch, state, imports/{cluster,clock,log}
+//! ```
+//! What must hold: a guest can do what it imports and nothing else; a fresh
+//! instance answers every call; whatever goes wrong in a guest is a
+//! [`Failure`](portcullis_core::evaluate::Failure), inside its deadline, and
+//! none of its neighbours notices.
+
+mod artifact;
+mod bindings;
+mod compile;
+mod configure;
+mod describe;
+mod engine;
+mod epoch;
+mod imports;
+mod instance;
+mod intake;
+mod module;
+mod proof;
+mod snapshot;
+mod state;
+mod wait;
+
+pub use artifact::CacheState;
+pub use configure::{ConfigureError, Configured, Limits, Misfit};
+pub use engine::{Engine, EngineConfig, EngineError, MAX_MEMORY};
+pub use intake::{Capabilities, LoadError, MAX_MODULE_BYTES};
+pub use module::Module;
+pub use snapshot::SnapshotState;

@@ -1,0 +1,86 @@
+//! `database-remote-storage`: the volumes that hold a data store's data are
+//! remote and outlive the pod.
+//!
+//! ```text
+//! workload ─► containers ─► recognise ─► data volumes ─┐
+//! claim ─► workloads that refer to it ─────────────────┼─► storage (cluster) ─► findings
+//! PersistentVolume, StorageClass ─► who uses it ───────┘
+//! ```
+//!
+//! A workload is judged by what it names; what it names and doesn't exist yet is
+//! judged when it is made. Invariant: no finding denies on a guess; what the
+//! cluster didn't tell is `undecided` and says what to look up.
+
+mod judge;
+mod referrers;
+mod report;
+mod rules;
+mod settings;
+mod storage;
+mod views;
+
+use portcullis_sdk::serde_json::json;
+use portcullis_sdk::{Host, Lookup, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating};
+
+pub use rules::Rule;
+pub use settings::{DataStoreSetting, Exemption, Settings};
+use views::{Claim, PersistentVolume, StorageClass, Subject};
+
+/// The policy.
+#[derive(Debug)]
+pub struct DatabaseRemoteStorage;
+
+portcullis_sdk::cases!(DatabaseRemoteStorage);
+
+impl Policy for DatabaseRemoteStorage {
+    type Settings = Settings;
+    type Rule = Rule;
+    type Phase = Validating;
+    type Object = Subject;
+    type OldObject = Unread;
+
+    const NAME: &'static str = "database-remote-storage";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "a database keeps its data on remote storage that outlives the pod";
+
+    fn reach(_: &Settings) -> Reach {
+        let reach = Reach::of::<Self>(&[Operation::Create, Operation::Update])
+            .lookup(Lookup::of::<Claim>().get())
+            .lookup(Lookup::of::<Claim>().list().key(views::CLAIM_VOLUME_KEY).optional())
+            .lookup(Lookup::of::<PersistentVolume>().get())
+            .lookup(Lookup::of::<PersistentVolume>().list().key(views::VOLUME_CLASS_KEY).optional())
+            .lookup(Lookup::of::<StorageClass>().get())
+            .lookup(Lookup::of::<StorageClass>().list().optional());
+        referrers::lookups().into_iter().fold(reach, Reach::lookup)
+    }
+
+    fn samples() -> Vec<Sample> {
+        let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "csi-hostpath-sc"}, "provisioner": "hostpath.csi.k8s.io"});
+        let set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "mongo", "namespace": "pacman"},
+            "spec": {
+                "replicas": 3,
+                "template": {"metadata": {"labels": {"app": "mongo"}}, "spec": {"containers": [
+                    {"name": "mongo", "image": "bitnami/mongodb:4.4.8", "ports": [{"containerPort": 27017}], "volumeMounts": [{"name": "data", "mountPath": "/bitnami/mongodb"}]},
+                    {"name": "metrics", "image": "percona/mongodb_exporter:0.40", "command": ["sh", "-c", "exec mongodb_exporter"]}
+                ]}},
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": "csi-hostpath-sc", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]
+            }
+        });
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "pacman"}, "spec": {"storageClassName": "csi-hostpath-sc", "accessModes": ["ReadWriteOnce"]}});
+        vec![Sample::create(set).with_cluster([class.clone()]), Sample::create(claim).with_cluster([class])]
+    }
+
+    fn review(settings: &Settings, request: &Request<Self>, host: &Host, review: &mut Review<Self>) {
+        let Some(object) = &request.object else { return };
+        let namespace = request.attributes.namespace.as_deref();
+        match object {
+            Subject::Workload(workload) => {
+                report::workload(settings, workload, namespace, request.operation, host, review)
+            }
+            Subject::Claim(claim) => report::claim(settings, claim, namespace, request.operation, host, review),
+            Subject::Volume(volume) => report::volume(settings, volume, host, review),
+            Subject::Class(class) => report::class(settings, class, host, review),
+        }
+    }
+}

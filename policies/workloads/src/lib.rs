@@ -1,0 +1,30 @@
+//! What a data store is, which volume holds its data, and whether that storage
+//! is local: what the policies on stateful workloads know in common.
+//!
+//! Everything is a pure function of small views and of a catalogue that is
+//! compiled in (`catalogue/*.tsv`, each row with its source). Nothing here asks
+//! the cluster: where an answer depends on it, the result says what to look up.
+//!
+//! ```text
+//! container --recognise--> data store --data_volumes--> volume names --VolumeSource / classify--> locality
+//! ```
+//!
+//! Invariant: what isn't known isn't a data store, and storage that isn't known
+//! is neither local nor remote.
+
+mod catalogue;
+mod command;
+mod container;
+mod data;
+mod image;
+mod locality;
+mod recognise;
+mod volume;
+
+pub use catalogue::Role;
+pub use container::{ContainerPort, ContainerView, EnvVar, VolumeDevice, VolumeMount};
+pub use data::{DataVolume, Holding, PodStorage, data_volumes};
+pub use image::Image;
+pub use locality::{Locality, NodeAffinity, Provisioners, of_persistent_volume};
+pub use recognise::{CustomStore, DataStore, Known, Recognition, is_known_system, recognise};
+pub use volume::{PersistentVolumeSource, Volume, VolumeSource, is_network_source};

@@ -1,0 +1,5 @@
+//! The integration tests: one binary, so that the sandbox is linked once.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod golden;
+mod server;

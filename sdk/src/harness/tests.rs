@@ -335,3 +335,12 @@ fn findings_keep_the_contracts_bounds() {
     assert!(findings.iter().all(|finding| finding.to_string().len() <= crate::MAX_FINDING_BYTES));
     assert_eq!(findings.last().unwrap()["level"], "deny", "the worst stays");
 }
+
+#[test]
+fn the_readmes_cases_are_cases() {
+    let readme = include_str!("../../README.md");
+    let text = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let file: CaseFile = serde_saphyr::from_str(text).unwrap();
+    assert_eq!(file.cases.len(), 2);
+    assert_eq!(file.cases[1].object, file.cases[0].object, "the anchor stands for the object");
+}

@@ -173,7 +173,9 @@ impl Config {
         let certificates = match (settings.tls_cert, settings.tls_key) {
             (Some(certificate), Some(key)) => {
                 if !settings.tls_san.is_empty() {
-                    bail!("--tls-san is for the self-signed certificate, but --tls-cert names one; leave one of the two out");
+                    bail!(
+                        "--tls-san is for the self-signed certificate, but --tls-cert names one; leave one of the two out"
+                    );
                 }
                 CertificateSource::Files { certificate, key }
             }
@@ -235,7 +237,9 @@ fn read(path: &Path) -> Result<ServeSettings> {
     let document = match &contents.documents[..] {
         [] => return Ok(ServeSettings::default()),
         [document] => document,
-        [_, second, ..] => bail!("{}:{}: a second document; a configuration file holds one", path.display(), second.start),
+        [_, second, ..] => {
+            bail!("{}:{}: a second document; a configuration file holds one", path.display(), second.start)
+        }
     };
     let value: serde_json::Value = serde_json::from_str(&document.json).with_context(|| path.display().to_string())?;
     let Some(object) = value.as_object() else {
@@ -312,9 +316,9 @@ fn server(settings: &ServeSettings) -> Result<ServerConfig> {
     }
     let max_body = match settings.max_body.as_deref() {
         None => default.max_body,
-        Some(text) => bytes(text)
-            .filter(|bytes| (1 << 20..=LARGEST_MAX_BODY).contains(bytes))
-            .ok_or_else(|| anyhow!("--max-body is {text:?}; write bytes or 32Mi, from 1Mi to {}Mi", LARGEST_MAX_BODY >> 20))?,
+        Some(text) => bytes(text).filter(|bytes| (1 << 20..=LARGEST_MAX_BODY).contains(bytes)).ok_or_else(|| {
+            anyhow!("--max-body is {text:?}; write bytes or 32Mi, from 1Mi to {}Mi", LARGEST_MAX_BODY >> 20)
+        })?,
     };
     Ok(ServerConfig {
         listen,
@@ -322,7 +326,11 @@ fn server(settings: &ServeSettings) -> Result<ServerConfig> {
         max_body,
         max_connections: number("--max-connections", settings.max_connections, default.max_connections)?,
         max_requests: number("--max-requests", settings.max_requests, default.max_requests)?,
-        handshake_timeout: positive("--handshake-timeout", settings.handshake_timeout.as_deref(), default.handshake_timeout)?,
+        handshake_timeout: positive(
+            "--handshake-timeout",
+            settings.handshake_timeout.as_deref(),
+            default.handshake_timeout,
+        )?,
         header_timeout: positive("--header-timeout", settings.header_timeout.as_deref(), default.header_timeout)?,
         idle_timeout,
         drain_delay: time("--drain-delay", settings.drain_delay.as_deref(), default.drain_delay)?,
@@ -373,7 +381,9 @@ fn names(further: Vec<String>) -> Result<Vec<String>> {
     let mut names: Vec<String> = DEFAULT_NAMES.iter().map(|name| (*name).to_owned()).collect();
     for name in further {
         if ServerName::try_from(name.as_str()).is_err() {
-            bail!("--tls-san is {name:?}, which is neither a DNS name nor an address; write portcullis.example.org or 10.0.0.1");
+            bail!(
+                "--tls-san is {name:?}, which is neither a DNS name nor an address; write portcullis.example.org or 10.0.0.1"
+            );
         }
         if !names.contains(&name) {
             names.push(name);
@@ -385,7 +395,9 @@ fn names(further: Vec<String>) -> Result<Vec<String>> {
 /// `$XDG_CACHE_HOME/portcullis`, else `~/.cache/portcullis`.
 pub(crate) fn default_cache() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache"))).map(|cache| cache.join("portcullis").join("compiled"))
+    folder("XDG_CACHE_HOME")
+        .or_else(|| Some(folder("HOME")?.join(".cache")))
+        .map(|cache| cache.join("portcullis").join("compiled"))
 }
 
 #[cfg(test)]
@@ -421,7 +433,10 @@ mod tests {
         assert_eq!(config.server, ServerConfig::default());
         assert_eq!(config.policies, None);
         assert_eq!(log, LogConfig::default());
-        assert_eq!(config.certificates, CertificateSource::SelfSigned { names: DEFAULT_NAMES.map(str::to_owned).to_vec() });
+        assert_eq!(
+            config.certificates,
+            CertificateSource::SelfSigned { names: DEFAULT_NAMES.map(str::to_owned).to_vec() }
+        );
     }
 
     #[test]

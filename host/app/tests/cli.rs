@@ -80,8 +80,11 @@ fn steady(output: &[u8]) -> String {
     for line in text.split_inclusive('\n') {
         let (head, tail) = line.split_at(line.find(": ").map_or(line.len(), |colon| colon + 2));
         match head.trim() {
-            "\"durationMicros\":" => steady.push_str(&format!("{head}0{}", tail.trim_start_matches(|character: char| character.is_ascii_digit()))),
-            "\"digest\":" => steady.push_str(&format!("{head}\"<digest>\"{}", &tail[tail.rfind('"').map_or(0, |quote| quote + 1)..])),
+            "\"durationMicros\":" => steady
+                .push_str(&format!("{head}0{}", tail.trim_start_matches(|character: char| character.is_ascii_digit()))),
+            "\"digest\":" => {
+                steady.push_str(&format!("{head}\"<digest>\"{}", &tail[tail.rfind('"').map_or(0, |quote| quote + 1)..]))
+            }
             _ => steady.push_str(line),
         }
     }

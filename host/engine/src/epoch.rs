@@ -147,7 +147,12 @@ impl RunClock {
             return Err(Failure::Timeout { limit: self.limit });
         }
         if Instant::now() >= self.deadline {
-            return Err(Failure::Deadline);
+            // At load there is no request: the deadline only makes the limit hold
+            // where a thread gets too little of the processor to see its ticks.
+            return Err(match self.pace {
+                Pace::Yield => Failure::Deadline,
+                Pace::Continue => Failure::Timeout { limit: self.limit },
+            });
         }
         Ok(match self.pace {
             Pace::Yield => UpdateDeadline::Yield(1),

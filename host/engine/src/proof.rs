@@ -69,7 +69,10 @@ pub(crate) fn prove(
                     proof.warnings.push(format!("{} fails on its own sample {index}: {fresh}", setup.policy));
                 }
                 _ => {
-                    return Err(format!("it doesn't answer as a fresh configure on sample {index} of {}", setup.policy));
+                    return Err(format!(
+                        "it doesn't answer as a fresh configure on sample {index} of {}",
+                        setup.policy
+                    ));
                 }
             }
         }

@@ -14,6 +14,9 @@ use common::{MINIMAL, UNLABELLED, configure, engine_with, review};
 use portcullis_engine::{CacheState, Engine, EngineConfig};
 use serde_json::json;
 
+/// What happens to a file.
+type Damage = fn(&mut Vec<u8>);
+
 fn cached(folder: &Path) -> Engine {
     engine_with(EngineConfig { cache_dir: Some(folder.to_owned()), ..EngineConfig::default() })
 }
@@ -57,7 +60,7 @@ async fn a_second_start_compiles_nothing() {
 
 #[tokio::test]
 async fn a_damaged_file_is_made_anew() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("truncated", |content| content.truncate(content.len() / 2)),
         ("emptied", Vec::clear),
         ("a bit turned", |content| {

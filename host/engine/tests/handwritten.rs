@@ -66,7 +66,7 @@ fn module_with(extra: &str, memory: &str, description: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/wit")).unwrap();
     let world = resolve.select_world(&[package], Some("policy")).unwrap();
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     module
 }
 
@@ -104,7 +104,7 @@ fn a_module_that_uses_a_feature_that_is_off_is_refused() {
         let error = engine().load(&module(extra)).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     };
-    check("(memory $other 1)", "multi-memory");
+    check("(memory $other 1)", "multiple memories");
     check("(tag $t)", "exceptions");
     check("(func $f (return_call $f))", "tail calls");
 }

@@ -33,7 +33,7 @@ const BEHAVIOURS: &[(&str, &str, &str)] = &[
     ("endless-look-up", "more than 256 look-ups in one review", "`cluster` was called during `configure`"),
     ("allocation-bomb", "asked for more than its 25165824 bytes of memory", "asked for more than its 67108864 bytes"),
     ("memory-fill", "ran longer than its timeout of 50 ms", "ran longer than its timeout of 300 ms"),
-    ("deep-recursion", "trapped: ", "trapped: "),
+    ("deep-recursion", "trapped: call stack exhausted", "trapped: call stack exhausted"),
     ("trap", "trapped: wasm `unreachable` instruction executed", "trapped: wasm `unreachable`"),
     ("out-of-bounds", "trapped: out of bounds memory access", "trapped: out of bounds"),
     ("panic", "panicked: all is lost (at src/behaviour.rs:", "panicked: all is lost (at src/behaviour.rs:"),

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that the sandbox is linked once.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod architecture;
 mod golden;
 mod server;

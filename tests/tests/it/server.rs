@@ -15,16 +15,16 @@ use portcullis_core::admit::Snapshot;
 use portcullis_engine::{Engine, EngineConfig};
 
 /// A running server and clients for both versions of HTTP.
-pub struct TestServer {
-    pub running: Running,
-    pub http1: reqwest::Client,
-    pub http2: reqwest::Client,
+pub(crate) struct TestServer {
+    pub(crate) running: Running,
+    pub(crate) http1: reqwest::Client,
+    pub(crate) http2: reqwest::Client,
 }
 
 impl TestServer {
     /// Starts a server with these policies and this cluster; every policy has
     /// to load.
-    pub async fn start(policies: Option<&Path>, cluster: &Path) -> TestServer {
+    pub(crate) async fn start(policies: Option<&Path>, cluster: &Path) -> TestServer {
         let mut flags = vec!["portcullis".into(), "serve".into(), "--address=127.0.0.1".into(), "--port=0".into(), "--metrics-port=0".into(), "--drain-delay=0s".into(), format!("--cluster={}", cluster.display())];
         flags.extend(policies.map(|policies| format!("--policy={}", policies.display())));
         let Command::Serve(arguments) = Arguments::try_parse_from(flags).expect("flags of serve").command else { panic!("serve") };
@@ -45,13 +45,13 @@ impl TestServer {
     }
 
     /// A URL of the webhook.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.running.addr.port())
     }
 }
 
 /// One engine for all tests of this process: its pool is large.
-pub fn engine() -> &'static Engine {
+pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -14,7 +14,13 @@ pub struct CheckArguments {
     pub inputs: Vec<PathBuf>,
 
     /// Policy documents; may be repeated [default: the built-in policies]
-    #[arg(long, value_name = "FILE|FOLDER", env = "PORTCULLIS_POLICY", value_delimiter = ',', help_heading = "Policies")]
+    #[arg(
+        long,
+        value_name = "FILE|FOLDER",
+        env = "PORTCULLIS_POLICY",
+        value_delimiter = ',',
+        help_heading = "Policies"
+    )]
     pub policy: Vec<PathBuf>,
 
     /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]

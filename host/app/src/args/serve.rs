@@ -31,16 +31,31 @@ pub enum LogFormat {
 }
 
 // No doc comment: clap would make it the text of the command.
-#[allow(missing_docs, reason = "see above; every setting, each of which may be absent, in the order flag, environment, file, default")]
+#[allow(
+    missing_docs,
+    reason = "see above; every setting, each of which may be absent, in the order flag, environment, file, default"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServeSettings {
     /// Policy documents; may be repeated [default: the built-in policies]
-    #[arg(long, value_name = "FILE|FOLDER", env = "PORTCULLIS_POLICY", value_delimiter = ',', help_heading = "Policies")]
+    #[arg(
+        long,
+        value_name = "FILE|FOLDER",
+        env = "PORTCULLIS_POLICY",
+        value_delimiter = ',',
+        help_heading = "Policies"
+    )]
     pub policy: Vec<PathBuf>,
 
     /// Manifests of what the cluster holds, for look-ups; may be repeated [default: no look-up is answered]
-    #[arg(long, value_name = "FILE|FOLDER", env = "PORTCULLIS_CLUSTER", value_delimiter = ',', help_heading = "Policies")]
+    #[arg(
+        long,
+        value_name = "FILE|FOLDER",
+        env = "PORTCULLIS_CLUSTER",
+        value_delimiter = ',',
+        help_heading = "Policies"
+    )]
     pub cluster: Vec<PathBuf>,
 
     /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]
@@ -72,7 +87,13 @@ pub struct ServeSettings {
     pub tls_key: Option<PathBuf>,
 
     /// Further name or address of the self-signed certificate; may be repeated
-    #[arg(long, value_name = "NAME|IP", env = "PORTCULLIS_TLS_SAN", value_delimiter = ',', help_heading = "Certificates")]
+    #[arg(
+        long,
+        value_name = "NAME|IP",
+        env = "PORTCULLIS_TLS_SAN",
+        value_delimiter = ',',
+        help_heading = "Certificates"
+    )]
     pub tls_san: Vec<String>,
 
     /// CA bundle; where set, clients must show a certificate that it signed

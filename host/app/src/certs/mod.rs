@@ -203,7 +203,10 @@ impl Current {
                 let roots = pair::roots(pem, &path.display().to_string())?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                     .build()
-                    .map_err(|error| CertificateError::ClientCa { file: path.display().to_string(), reason: error.to_string() })?;
+                    .map_err(|error| CertificateError::ClientCa {
+                    file: path.display().to_string(),
+                    reason: error.to_string(),
+                })?;
                 builder.with_client_cert_verifier(verifier)
             }
             _ => builder.with_no_client_auth(),

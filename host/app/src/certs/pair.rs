@@ -88,8 +88,14 @@ impl Pair {
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
-    pub fn parse(certificate: &[u8], certificate_file: &str, key: &[u8], key_file: &str) -> Result<Pair, CertificateError> {
-        let bad_certificate = |reason: String| CertificateError::Certificate { file: certificate_file.to_owned(), reason };
+    pub fn parse(
+        certificate: &[u8],
+        certificate_file: &str,
+        key: &[u8],
+        key_file: &str,
+    ) -> Result<Pair, CertificateError> {
+        let bad_certificate =
+            |reason: String| CertificateError::Certificate { file: certificate_file.to_owned(), reason };
         let bad_key = |reason: String| CertificateError::Key { file: key_file.to_owned(), reason };
         let chain = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<Vec<_>, _>>()
@@ -98,9 +104,11 @@ impl Pair {
             return Err(bad_certificate("no CERTIFICATE section".to_owned()));
         };
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|error| bad_certificate(error.to_string()))?;
-        let (not_before, not_after) = (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
+        let (not_before, not_after) =
+            (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad_key(error.to_string()))?;
-        let signing = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|error| bad_key(error.to_string()))?;
+        let signing =
+            rustls::crypto::ring::sign::any_supported_type(&key).map_err(|error| bad_key(error.to_string()))?;
         let certified = CertifiedKey::new(chain, signing);
         certified.keys_match().map_err(|error| CertificateError::Mismatch {
             certificate: certificate_file.to_owned(),

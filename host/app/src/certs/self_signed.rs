@@ -2,7 +2,9 @@
 //! try on a laptop, a test, a cluster whose webhook configuration is patched
 //! with the printed bundle. Both live in memory and end with the process.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 
 use super::CertificateError;
 

@@ -78,7 +78,10 @@ fn read_folder(folder: &Path, input: &mut Input) {
             Ok(entry) if entry.file_type().is_file() && is_manifest(entry.path()) => {
                 files += 1;
                 if files > MAX_FILES {
-                    input.problems.push(format!("{}: holds more than {MAX_FILES} files; the rest was not read", folder.display()));
+                    input.problems.push(format!(
+                        "{}: holds more than {MAX_FILES} files; the rest was not read",
+                        folder.display()
+                    ));
                     return;
                 }
                 let bytes = read_file(entry.path());
@@ -110,5 +113,8 @@ fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
 }
 
 fn too_large(size: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {} MiB, at most {} MiB are read", size >> 20, MAX_FILE_BYTES >> 20))
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("it has {} MiB, at most {} MiB are read", size >> 20, MAX_FILE_BYTES >> 20),
+    )
 }

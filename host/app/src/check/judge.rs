@@ -47,7 +47,7 @@ pub struct Judged {
 #[derive(Debug)]
 pub(super) enum Task {
     /// An object, what happens to it, and what was there before.
-    Write { manifest: Manifest, operation: Operation, old: Option<String>, number: usize },
+    Write { manifest: Box<Manifest>, operation: Operation, old: Option<String>, number: usize },
     /// A review.
     Review(Document),
 }
@@ -55,7 +55,10 @@ pub(super) enum Task {
 impl Task {
     /// Where it was read: `file:line`.
     pub(super) fn place(&self) -> String {
-        let (Task::Write { manifest: Manifest { document, .. }, .. } | Task::Review(document)) = self;
+        let document = match self {
+            Task::Write { manifest, .. } => &manifest.document,
+            Task::Review(document) => document,
+        };
         format!("{}:{}", document.source, document.start.line)
     }
 }
@@ -70,12 +73,18 @@ impl Judge {
     /// Judges one task; an error is a review that can't be read.
     pub(super) async fn judge(&self, task: Task) -> Result<Judged, String> {
         match task {
-            Task::Write { manifest, operation, old, number } => self.write(manifest, operation, old, number).await,
+            Task::Write { manifest, operation, old, number } => self.write(*manifest, operation, old, number).await,
             Task::Review(document) => self.review(document).await,
         }
     }
 
-    async fn write(&self, manifest: Manifest, operation: Operation, old: Option<String>, number: usize) -> Result<Judged, String> {
+    async fn write(
+        &self,
+        manifest: Manifest,
+        operation: Operation,
+        old: Option<String>,
+        number: usize,
+    ) -> Result<Judged, String> {
         let (object, old_object) = match operation {
             Operation::Create => (Some(manifest.object.as_str()), None),
             Operation::Update => (Some(manifest.object.as_str()), Some(old.as_deref().unwrap_or(&manifest.object))),
@@ -105,7 +114,13 @@ impl Judge {
     }
 
     /// All calls for one write, in the API server's order.
-    async fn calls(&self, mut body: String, hidden: Option<Arc<str>>, namespace: &str, document: Document) -> Result<Judged, String> {
+    async fn calls(
+        &self,
+        mut body: String,
+        hidden: Option<Arc<str>>,
+        namespace: &str,
+        document: Document,
+    ) -> Result<Judged, String> {
         let cluster = Arc::new(Others::new(self.cluster.clone(), hidden));
         let snapshot = Snapshot { policies: self.policies.clone(), cluster };
         let mut report: Option<ObjectReport> = None;

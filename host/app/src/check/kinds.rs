@@ -76,94 +76,118 @@ fn built_in(group: &str) -> &'static [Known] {
 }
 
 static GROUPS: &[(&str, &[Known])] = &[
-    ("", &[
-        ("Binding", "bindings", N),
-        ("ComponentStatus", "componentstatuses", C),
-        ("ConfigMap", "configmaps", N),
-        ("Endpoints", "endpoints", N),
-        ("Event", "events", N),
-        ("LimitRange", "limitranges", N),
-        ("Namespace", "namespaces", C),
-        ("Node", "nodes", C),
-        ("PersistentVolume", "persistentvolumes", C),
-        ("PersistentVolumeClaim", "persistentvolumeclaims", N),
-        ("Pod", "pods", N),
-        ("PodTemplate", "podtemplates", N),
-        ("ReplicationController", "replicationcontrollers", N),
-        ("ResourceQuota", "resourcequotas", N),
-        ("Secret", "secrets", N),
-        ("Service", "services", N),
-        ("ServiceAccount", "serviceaccounts", N),
-    ]),
-    ("admissionregistration.k8s.io", &[
-        ("MutatingAdmissionPolicy", "mutatingadmissionpolicies", C),
-        ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", C),
-        ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", C),
-        ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", C),
-        ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", C),
-        ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", C),
-    ]),
+    (
+        "",
+        &[
+            ("Binding", "bindings", N),
+            ("ComponentStatus", "componentstatuses", C),
+            ("ConfigMap", "configmaps", N),
+            ("Endpoints", "endpoints", N),
+            ("Event", "events", N),
+            ("LimitRange", "limitranges", N),
+            ("Namespace", "namespaces", C),
+            ("Node", "nodes", C),
+            ("PersistentVolume", "persistentvolumes", C),
+            ("PersistentVolumeClaim", "persistentvolumeclaims", N),
+            ("Pod", "pods", N),
+            ("PodTemplate", "podtemplates", N),
+            ("ReplicationController", "replicationcontrollers", N),
+            ("ResourceQuota", "resourcequotas", N),
+            ("Secret", "secrets", N),
+            ("Service", "services", N),
+            ("ServiceAccount", "serviceaccounts", N),
+        ],
+    ),
+    (
+        "admissionregistration.k8s.io",
+        &[
+            ("MutatingAdmissionPolicy", "mutatingadmissionpolicies", C),
+            ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", C),
+            ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", C),
+            ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", C),
+            ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", C),
+            ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", C),
+        ],
+    ),
     ("apiextensions.k8s.io", &[("CustomResourceDefinition", "customresourcedefinitions", C)]),
     ("apiregistration.k8s.io", &[("APIService", "apiservices", C)]),
-    ("apps", &[
-        ("ControllerRevision", "controllerrevisions", N),
-        ("DaemonSet", "daemonsets", N),
-        ("Deployment", "deployments", N),
-        ("ReplicaSet", "replicasets", N),
-        ("StatefulSet", "statefulsets", N),
-    ]),
+    (
+        "apps",
+        &[
+            ("ControllerRevision", "controllerrevisions", N),
+            ("DaemonSet", "daemonsets", N),
+            ("Deployment", "deployments", N),
+            ("ReplicaSet", "replicasets", N),
+            ("StatefulSet", "statefulsets", N),
+        ],
+    ),
     ("autoscaling", &[("HorizontalPodAutoscaler", "horizontalpodautoscalers", N)]),
     ("batch", &[("CronJob", "cronjobs", N), ("Job", "jobs", N)]),
-    ("certificates.k8s.io", &[
-        ("CertificateSigningRequest", "certificatesigningrequests", C),
-        ("ClusterTrustBundle", "clustertrustbundles", C),
-        ("PodCertificateRequest", "podcertificaterequests", N),
-    ]),
+    (
+        "certificates.k8s.io",
+        &[
+            ("CertificateSigningRequest", "certificatesigningrequests", C),
+            ("ClusterTrustBundle", "clustertrustbundles", C),
+            ("PodCertificateRequest", "podcertificaterequests", N),
+        ],
+    ),
     ("coordination.k8s.io", &[("Lease", "leases", N), ("LeaseCandidate", "leasecandidates", N)]),
     ("discovery.k8s.io", &[("EndpointSlice", "endpointslices", N)]),
     ("events.k8s.io", &[("Event", "events", N)]),
-    ("flowcontrol.apiserver.k8s.io", &[
-        ("FlowSchema", "flowschemas", C),
-        ("PriorityLevelConfiguration", "prioritylevelconfigurations", C),
-    ]),
-    ("networking.k8s.io", &[
-        ("IPAddress", "ipaddresses", C),
-        ("Ingress", "ingresses", N),
-        ("IngressClass", "ingressclasses", C),
-        ("NetworkPolicy", "networkpolicies", N),
-        ("ServiceCIDR", "servicecidrs", C),
-    ]),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        &[("FlowSchema", "flowschemas", C), ("PriorityLevelConfiguration", "prioritylevelconfigurations", C)],
+    ),
+    (
+        "networking.k8s.io",
+        &[
+            ("IPAddress", "ipaddresses", C),
+            ("Ingress", "ingresses", N),
+            ("IngressClass", "ingressclasses", C),
+            ("NetworkPolicy", "networkpolicies", N),
+            ("ServiceCIDR", "servicecidrs", C),
+        ],
+    ),
     ("node.k8s.io", &[("RuntimeClass", "runtimeclasses", C)]),
     ("policy", &[("PodDisruptionBudget", "poddisruptionbudgets", N), ("PodSecurityPolicy", "podsecuritypolicies", C)]),
-    ("rbac.authorization.k8s.io", &[
-        ("ClusterRole", "clusterroles", C),
-        ("ClusterRoleBinding", "clusterrolebindings", C),
-        ("Role", "roles", N),
-        ("RoleBinding", "rolebindings", N),
-    ]),
-    ("resource.k8s.io", &[
-        ("DeviceClass", "deviceclasses", C),
-        ("DeviceTaintRule", "devicetaintrules", C),
-        ("ResourceClaim", "resourceclaims", N),
-        ("ResourceClaimTemplate", "resourceclaimtemplates", N),
-        ("ResourceSlice", "resourceslices", C),
-    ]),
+    (
+        "rbac.authorization.k8s.io",
+        &[
+            ("ClusterRole", "clusterroles", C),
+            ("ClusterRoleBinding", "clusterrolebindings", C),
+            ("Role", "roles", N),
+            ("RoleBinding", "rolebindings", N),
+        ],
+    ),
+    (
+        "resource.k8s.io",
+        &[
+            ("DeviceClass", "deviceclasses", C),
+            ("DeviceTaintRule", "devicetaintrules", C),
+            ("ResourceClaim", "resourceclaims", N),
+            ("ResourceClaimTemplate", "resourceclaimtemplates", N),
+            ("ResourceSlice", "resourceslices", C),
+        ],
+    ),
     ("scheduling.k8s.io", &[("PriorityClass", "priorityclasses", C)]),
-    ("storage.k8s.io", &[
-        ("CSIDriver", "csidrivers", C),
-        ("CSINode", "csinodes", C),
-        ("CSIStorageCapacity", "csistoragecapacities", N),
-        ("StorageClass", "storageclasses", C),
-        ("VolumeAttachment", "volumeattachments", C),
-        ("VolumeAttributesClass", "volumeattributesclasses", C),
-    ]),
+    (
+        "storage.k8s.io",
+        &[
+            ("CSIDriver", "csidrivers", C),
+            ("CSINode", "csinodes", C),
+            ("CSIStorageCapacity", "csistoragecapacities", N),
+            ("StorageClass", "storageclasses", C),
+            ("VolumeAttachment", "volumeattachments", C),
+            ("VolumeAttributesClass", "volumeattributesclasses", C),
+        ],
+    ),
     // Not built in, but everywhere, and cluster-scoped: the guess would be wrong.
     ("cert-manager.io", &[("ClusterIssuer", "clusterissuers", C)]),
     ("gateway.networking.k8s.io", &[("Gateway", "gateways", N), ("GatewayClass", "gatewayclasses", C)]),
-    ("snapshot.storage.k8s.io", &[
-        ("VolumeSnapshotClass", "volumesnapshotclasses", C),
-        ("VolumeSnapshotContent", "volumesnapshotcontents", C),
-    ]),
+    (
+        "snapshot.storage.k8s.io",
+        &[("VolumeSnapshotClass", "volumesnapshotclasses", C), ("VolumeSnapshotContent", "volumesnapshotcontents", C)],
+    ),
     ("portcullis.dev", &[("ClusterPolicy", "clusterpolicies", C), ("Policy", "policies", N)]),
 ];
 
@@ -190,7 +214,11 @@ mod tests {
             ("y.io", "Redis", "redises", true),
         ];
         for (group, kind, plural, namespaced) in cases {
-            assert_eq!(kinds.resource(group, kind), Resource { plural: plural.to_owned(), namespaced }, "{group} {kind}");
+            assert_eq!(
+                kinds.resource(group, kind),
+                Resource { plural: plural.to_owned(), namespaced },
+                "{group} {kind}"
+            );
         }
     }
 }

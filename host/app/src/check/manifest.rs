@@ -107,7 +107,12 @@ pub fn learn(kinds: &mut Kinds, given: &[Given]) {
 }
 
 impl Manifest {
-    fn of(document: Document, implied: Option<(String, String)>, kinds: &Kinds, namespace: &str) -> Result<Manifest, NoObject> {
+    fn of(
+        document: Document,
+        implied: Option<(String, String)>,
+        kinds: &Kinds,
+        namespace: &str,
+    ) -> Result<Manifest, NoObject> {
         let unreadable = NoObject::Foreign("not JSON");
         let parsed = json::Document::parse(document.json.as_bytes()).map_err(|_| unreadable)?;
         let root = parsed.root();
@@ -119,13 +124,17 @@ impl Manifest {
             (Some(api_version), Some(kind), _) => (api_version, kind),
             (None, None, Some((api_version, kind))) => {
                 let filled = [("kind", &kind), ("apiVersion", &api_version)];
-                edits.extend(filled.map(|(field, value)| Edit::Add { path: Pointer::new([field]), value: quote(value) }));
+                edits.extend(
+                    filled.map(|(field, value)| Edit::Add { path: Pointer::new([field]), value: quote(value) }),
+                );
                 (api_version, kind)
             }
             _ => return Err(NoObject::Foreign("no Kubernetes object: apiVersion or kind is missing")),
         };
         if TOOL_GROUPS.contains(&group(&api_version)) {
-            return Err(NoObject::Foreign("no Kubernetes object but a tool's own file; render it first, such as with `kubectl kustomize`"));
+            return Err(NoObject::Foreign(
+                "no Kubernetes object but a tool's own file; render it first, such as with `kubectl kustomize`",
+            ));
         }
         let mut warnings = Vec::new();
         if let Some(removed) = removed::removed(&api_version, &kind) {
@@ -133,9 +142,13 @@ impl Manifest {
             let successor = match removed.successor {
                 Successor::Same(successor) => successor,
                 Successor::Reshaped(successor) => {
-                    return Err(NoObject::NotServed(format!("{gone} and is not judged; write it as {successor}, whose fields differ")));
+                    return Err(NoObject::NotServed(format!(
+                        "{gone} and is not judged; write it as {successor}, whose fields differ"
+                    )));
                 }
-                Successor::Gone => return Err(NoObject::NotServed(format!("{gone}, has no successor and is not judged"))),
+                Successor::Gone => {
+                    return Err(NoObject::NotServed(format!("{gone}, has no successor and is not judged")));
+                }
             };
             warnings.push(format!("{gone}; judged as {successor}, use that"));
             edits.push(Edit::Replace { path: Pointer::new(["apiVersion"]), value: quote(successor) });
@@ -215,7 +228,9 @@ fn group(api_version: &str) -> &str {
 /// The Namespaces that must be there for these objects to be created, with what
 /// the API server gives each: only for a cluster that is known to be complete.
 pub fn implied_namespaces<'m>(manifests: impl Iterator<Item = &'m Manifest> + Clone) -> Vec<Arc<str>> {
-    let given = manifests.clone().filter(|manifest| manifest.identity.kind == "Namespace" && manifest.identity.api_version == "v1");
+    let given = manifests
+        .clone()
+        .filter(|manifest| manifest.identity.kind == "Namespace" && manifest.identity.api_version == "v1");
     let given: Vec<&str> = given.map(|manifest| manifest.identity.name.as_str()).collect();
     let mut named: Vec<&str> = manifests.map(|manifest| manifest.identity.namespace.as_str()).collect();
     named.retain(|namespace| !namespace.is_empty() && !given.contains(namespace));

@@ -97,7 +97,12 @@ impl Prepared {
         }
         prepared.objects = objects(&around, &given, options.complete);
         let old: Old = before.objects().map(|manifest| (name(&manifest.identity), manifest.object.clone())).collect();
-        prepared.tasks = given.subjects.into_iter().enumerate().map(|(number, subject)| task(subject, number, &old, options.operation)).collect();
+        prepared.tasks = given
+            .subjects
+            .into_iter()
+            .enumerate()
+            .map(|(number, subject)| task(subject, number, &old, options.operation))
+            .collect();
         prepared
     }
 
@@ -174,7 +179,7 @@ fn task(subject: Subject, number: usize, old: &Old, operation: Option<Operation>
         Subject::Object(manifest) => {
             let old = old.get(&name(&manifest.identity)).cloned();
             let by_old = if old.is_some() { Operation::Update } else { Operation::Create };
-            Task::Write { operation: operation.unwrap_or(by_old), manifest, old, number }
+            Task::Write { operation: operation.unwrap_or(by_old), manifest: Box::new(manifest), old, number }
         }
     }
 }

@@ -29,7 +29,8 @@ use Successor::{Gone, Reshaped, Same};
 /// Whether a kind is no longer served in this version.
 pub fn removed(api_version: &str, kind: &str) -> Option<Removed> {
     let of_version = TABLE.iter().filter(|(version, _, _)| *version == api_version);
-    let mut rows = of_version.flat_map(|(_, since, kinds)| kinds.iter().map(move |(kind, successor)| (*since, *kind, *successor)));
+    let mut rows =
+        of_version.flat_map(|(_, since, kinds)| kinds.iter().map(move |(kind, successor)| (*since, *kind, *successor)));
     rows.find(|(_, known, _)| *known == kind).map(|(since, _, successor)| Removed { since, successor })
 }
 
@@ -47,30 +48,42 @@ const FLOW_CONTROL: &[(&str, Successor)] = &[
 ];
 
 static TABLE: &[Row] = &[
-    ("extensions/v1beta1", "1.16", &[
-        ("DaemonSet", Same("apps/v1")),
-        ("Deployment", Same("apps/v1")),
-        ("ReplicaSet", Same("apps/v1")),
-        ("NetworkPolicy", Same("networking.k8s.io/v1")),
-    ]),
+    (
+        "extensions/v1beta1",
+        "1.16",
+        &[
+            ("DaemonSet", Same("apps/v1")),
+            ("Deployment", Same("apps/v1")),
+            ("ReplicaSet", Same("apps/v1")),
+            ("NetworkPolicy", Same("networking.k8s.io/v1")),
+        ],
+    ),
     ("extensions/v1beta1", "1.22", &[("Ingress", Reshaped("networking.k8s.io/v1"))]),
     ("extensions/v1beta1", "1.16", &[("PodSecurityPolicy", Gone)]),
-    ("apps/v1beta1", "1.16", &[
-        ("ControllerRevision", Same("apps/v1")),
-        ("Deployment", Same("apps/v1")),
-        ("StatefulSet", Same("apps/v1")),
-    ]),
-    ("apps/v1beta2", "1.16", &[
-        ("ControllerRevision", Same("apps/v1")),
-        ("DaemonSet", Same("apps/v1")),
-        ("Deployment", Same("apps/v1")),
-        ("ReplicaSet", Same("apps/v1")),
-        ("StatefulSet", Same("apps/v1")),
-    ]),
-    ("admissionregistration.k8s.io/v1beta1", "1.22", &[
-        ("MutatingWebhookConfiguration", Reshaped("admissionregistration.k8s.io/v1")),
-        ("ValidatingWebhookConfiguration", Reshaped("admissionregistration.k8s.io/v1")),
-    ]),
+    (
+        "apps/v1beta1",
+        "1.16",
+        &[("ControllerRevision", Same("apps/v1")), ("Deployment", Same("apps/v1")), ("StatefulSet", Same("apps/v1"))],
+    ),
+    (
+        "apps/v1beta2",
+        "1.16",
+        &[
+            ("ControllerRevision", Same("apps/v1")),
+            ("DaemonSet", Same("apps/v1")),
+            ("Deployment", Same("apps/v1")),
+            ("ReplicaSet", Same("apps/v1")),
+            ("StatefulSet", Same("apps/v1")),
+        ],
+    ),
+    (
+        "admissionregistration.k8s.io/v1beta1",
+        "1.22",
+        &[
+            ("MutatingWebhookConfiguration", Reshaped("admissionregistration.k8s.io/v1")),
+            ("ValidatingWebhookConfiguration", Reshaped("admissionregistration.k8s.io/v1")),
+        ],
+    ),
     ("apiextensions.k8s.io/v1beta1", "1.22", &[("CustomResourceDefinition", Reshaped("apiextensions.k8s.io/v1"))]),
     ("apiregistration.k8s.io/v1beta1", "1.22", &[("APIService", Same("apiregistration.k8s.io/v1"))]),
     ("autoscaling/v2beta1", "1.25", &[("HorizontalPodAutoscaler", Reshaped("autoscaling/v2"))]),
@@ -84,22 +97,27 @@ static TABLE: &[Row] = &[
     ("flowcontrol.apiserver.k8s.io/v1beta1", "1.26", FLOW_CONTROL),
     ("flowcontrol.apiserver.k8s.io/v1beta2", "1.29", FLOW_CONTROL),
     ("flowcontrol.apiserver.k8s.io/v1beta3", "1.32", FLOW_CONTROL),
-    ("networking.k8s.io/v1beta1", "1.22", &[
-        ("Ingress", Reshaped("networking.k8s.io/v1")),
-        ("IngressClass", Same("networking.k8s.io/v1")),
-    ]),
+    (
+        "networking.k8s.io/v1beta1",
+        "1.22",
+        &[("Ingress", Reshaped("networking.k8s.io/v1")), ("IngressClass", Same("networking.k8s.io/v1"))],
+    ),
     ("node.k8s.io/v1beta1", "1.25", &[("RuntimeClass", Same("node.k8s.io/v1"))]),
     ("policy/v1beta1", "1.25", &[("PodDisruptionBudget", Same("policy/v1")), ("PodSecurityPolicy", Gone)]),
     ("rbac.authorization.k8s.io/v1alpha1", "1.22", RBAC),
     ("rbac.authorization.k8s.io/v1beta1", "1.22", RBAC),
     ("scheduling.k8s.io/v1alpha1", "1.22", &[("PriorityClass", Same("scheduling.k8s.io/v1"))]),
     ("scheduling.k8s.io/v1beta1", "1.22", &[("PriorityClass", Same("scheduling.k8s.io/v1"))]),
-    ("storage.k8s.io/v1beta1", "1.22", &[
-        ("CSIDriver", Same("storage.k8s.io/v1")),
-        ("CSINode", Same("storage.k8s.io/v1")),
-        ("StorageClass", Same("storage.k8s.io/v1")),
-        ("VolumeAttachment", Same("storage.k8s.io/v1")),
-    ]),
+    (
+        "storage.k8s.io/v1beta1",
+        "1.22",
+        &[
+            ("CSIDriver", Same("storage.k8s.io/v1")),
+            ("CSINode", Same("storage.k8s.io/v1")),
+            ("StorageClass", Same("storage.k8s.io/v1")),
+            ("VolumeAttachment", Same("storage.k8s.io/v1")),
+        ],
+    ),
     ("storage.k8s.io/v1beta1", "1.27", &[("CSIStorageCapacity", Same("storage.k8s.io/v1"))]),
 ];
 

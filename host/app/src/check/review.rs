@@ -32,7 +32,8 @@ impl Write<'_> {
         let (group, version) = identity.api_version.rsplit_once('/').unwrap_or(("", &identity.api_version));
         let (group, version) = (quote(group), quote(version));
         let kind = format!(r#"{{"group":{group},"version":{version},"kind":{}}}"#, quote(&identity.kind));
-        let resource = format!(r#"{{"group":{group},"version":{version},"resource":{}}}"#, quote(&self.manifest.resource.plural));
+        let resource =
+            format!(r#"{{"group":{group},"version":{version},"resource":{}}}"#, quote(&self.manifest.resource.plural));
         let mut body = format!(
             r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"{}","kind":{kind},"resource":{resource},"requestKind":{kind},"requestResource":{resource}"#,
             self.uid(),

@@ -34,7 +34,8 @@ impl Evaluate for Tier {
     fn evaluate<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Evaluation> {
         let object: Value = serde_json::from_str(call.object.unwrap_or("null")).unwrap();
         let labelled = object["kind"] != "ConfigMap" || object["metadata"]["labels"]["tier"].is_string();
-        let edits = if labelled { Vec::new() } else { vec![RawEdit::Add("/metadata/labels/tier".into(), "\"filled\"".into())] };
+        let edits =
+            if labelled { Vec::new() } else { vec![RawEdit::Add("/metadata/labels/tier".into(), "\"filled\"".into())] };
         done(RawReview { edits, ..RawReview::default() })
     }
 }
@@ -88,7 +89,8 @@ fn policy(name: &str, phase: &str, writes: Value, evaluator: Arc<dyn Evaluate>) 
     let every = json!([{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]}]);
     let tree = json!("value");
     let kinds = [("v1", "ConfigMap"), ("apps/v1", "Deployment"), ("x.io/v1", "Mouse"), ("v1", "Namespace")];
-    let reads = kinds.map(|(version, kind)| json!({"apiVersion": version, "kind": kind, "object": tree, "oldObject": tree}));
+    let reads =
+        kinds.map(|(version, kind)| json!({"apiVersion": version, "kind": kind, "object": tree, "oldObject": tree}));
     let description: Description = serde_json::from_value(json!({
         "name": name, "phase": phase, "rules": rules,
         "reach": {"matches": every, "reads": reads, "lookups": [lookup("Service"), lookup("ConfigMap")], "writes": writes},
@@ -96,7 +98,13 @@ fn policy(name: &str, phase: &str, writes: Value, evaluator: Arc<dyn Evaluate>) 
     .unwrap();
     let document = PolicyDocument { id: PolicyId::cluster(name), spec: PolicySpec::of_module("test") };
     let matcher = Matcher::new(&document, Some(&description)).unwrap();
-    Arc::new(Policy { document, description: Some(description), digest: String::new(), matcher, evaluator: Ok(evaluator) })
+    Arc::new(Policy {
+        document,
+        description: Some(description),
+        digest: String::new(),
+        matcher,
+        evaluator: Ok(evaluator),
+    })
 }
 
 fn policies() -> Vec<Arc<Policy>> {
@@ -117,7 +125,14 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn options(folder: &Path, inputs: &[&str]) -> Options {
     let inputs = inputs.iter().map(|input| folder.join(input)).collect();
-    Options { inputs, cluster: Vec::new(), complete: false, old: Vec::new(), operation: None, namespace: "default".into() }
+    Options {
+        inputs,
+        cluster: Vec::new(),
+        complete: false,
+        old: Vec::new(),
+        operation: None,
+        namespace: "default".into(),
+    }
 }
 
 struct Ran {
@@ -132,7 +147,8 @@ async fn ran(folder: &Path, options: &Options) -> Ran {
     let prepared = Prepared::read(options);
     let prefix = format!("{}/", folder.display());
     let shorter = |lines: &[String]| lines.iter().map(|line| line.replace(&prefix, "")).collect::<Vec<_>>();
-    let (mut problems, warnings, skipped) = (shorter(&prepared.problems), shorter(&prepared.warnings), shorter(&prepared.skipped));
+    let (mut problems, warnings, skipped) =
+        (shorter(&prepared.problems), shorter(&prepared.warnings), shorter(&prepared.skipped));
     let mut out = Vec::new();
     let mut results = Vec::new();
     for judged in prepared.judge(policies(), Duration::from_secs(1)).collect::<Vec<_>>().await {
@@ -166,7 +182,10 @@ warning[show/show]: CREATE configmaps default/a in default by kubernetes-admin, 
     let ran = check(&[("m.yaml", MAP)], &["m.yaml"], expected).await;
     let result = &ran.report.results[0];
     assert_eq!((result.line, result.operation.as_str(), result.allowed), (1, "CREATE", true));
-    assert_eq!(serde_json::to_value(&result.patch).unwrap(), json!([{"op": "add", "path": "/metadata/labels", "value": {"tier": "filled"}}]));
+    assert_eq!(
+        serde_json::to_value(&result.patch).unwrap(),
+        json!([{"op": "add", "path": "/metadata/labels", "value": {"tier": "filled"}}])
+    );
     assert_eq!(result.policies.iter().map(|policy| policy.phase.as_str()).collect::<Vec<_>>(), ["mutate", "validate"]);
 }
 
@@ -216,7 +235,11 @@ async fn what_is_named_must_be_an_object() {
         assert_eq!(ran.problems, [expected]);
     }
     let nothing = check(&[("d/values.yaml", "a: b")], &["d"], "").await;
-    assert!(nothing.problems[0].ends_with("there is no Kubernetes object to check (1 documents are none)"), "{:?}", nothing.problems);
+    assert!(
+        nothing.problems[0].ends_with("there is no Kubernetes object to check (1 documents are none)"),
+        "{:?}",
+        nothing.problems
+    );
     let missing = check(&[], &["no.yaml"], "").await;
     assert!(missing.problems[0].starts_with("no.yaml: can't be read: "), "{:?}", missing.problems);
 }
@@ -235,7 +258,9 @@ denied[show/tier]: tier none is nobody's
     assert_eq!(ran.report.results[0].object.api_version, "apps/v1");
     assert_eq!(
         ran.warnings,
-        ["o.yaml:5: extensions/v1beta1 Ingress is not served since Kubernetes 1.22 and is not judged; write it as networking.k8s.io/v1, whose fields differ"]
+        [
+            "o.yaml:5: extensions/v1beta1 Ingress is not served since Kubernetes 1.22 and is not judged; write it as networking.k8s.io/v1, whose fields differ"
+        ]
     );
 }
 
@@ -270,11 +295,13 @@ async fn the_cluster_is_the_other_objects_and_what_is_given() {
 #[tokio::test]
 async fn old_objects_make_it_an_update_and_an_operation_can_be_named() {
     let folder = folder(&[("m.yaml", MAP), ("old.yaml", MAP)]);
-    let first_line = async |options: Options| ran(folder.path(), &options).await.text.lines().next().unwrap_or_default().to_owned();
+    let first_line =
+        async |options: Options| ran(folder.path(), &options).await.text.lines().next().unwrap_or_default().to_owned();
     let given = options(folder.path(), &["m.yaml"]);
     let update = Options { old: vec![folder.path().join("old.yaml")], ..given.clone() };
     assert!(first_line(update).await.contains("UPDATE configmaps"));
-    let delete = Options { operation: Some(portcullis_core::contract::Operation::Delete), namespace: "n".into(), ..given };
+    let delete =
+        Options { operation: Some(portcullis_core::contract::Operation::Delete), namespace: "n".into(), ..given };
     let said = first_line(delete).await;
     assert!(said.contains("DELETE configmaps n/a in n") && said.ends_with("old true"), "{said}");
 }
@@ -292,7 +319,9 @@ async fn a_review_is_judged_as_it_is() {
     );
     let ran = check(&[("r.json", &text)], &["r.json"], &expected).await;
     assert_eq!(ran.report.results[0].line, 1);
-    let unreadable = check(&[("r.json", r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}"#)], &["r.json"], "").await;
+    let unreadable =
+        check(&[("r.json", r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}"#)], &["r.json"], "")
+            .await;
     assert!(unreadable.problems[0].starts_with("r.json:1: "), "{:?}", unreadable.problems);
 }
 

@@ -84,7 +84,12 @@ struct Outcome {
     problems: Vec<String>,
 }
 
-async fn judge(arguments: &CheckArguments, prepared: Prepared, policies: Vec<Arc<Policy>>, now: Duration) -> Result<Outcome> {
+async fn judge(
+    arguments: &CheckArguments,
+    prepared: Prepared,
+    policies: Vec<Arc<Policy>>,
+    now: Duration,
+) -> Result<Outcome> {
     let mut out = BufWriter::new(io::stdout().lock());
     let palette = Palette::of(&io::stdout());
     let mut outcome = Outcome::default();
@@ -107,7 +112,8 @@ async fn judge(arguments: &CheckArguments, prepared: Prepared, policies: Vec<Arc
     }
     let written = match arguments.output {
         OutputFormat::Json => report::json::write(&mut out, results),
-        OutputFormat::Text if reader_left => Ok(()),
+        // Where nothing could be judged, standard error has said why.
+        OutputFormat::Text if reader_left || results.is_empty() => Ok(()),
         OutputFormat::Text => text::write_summary(&mut out, &Report::new(results).summary, palette),
     };
     report::reader_left(written.and_then(|()| out.flush()))?;
@@ -125,7 +131,11 @@ fn complain(prepared: &Prepared) {
     let skipped = &prepared.skipped;
     if let Some(first) = skipped.get(..skipped.len().min(NAMED_SKIPPED)).filter(|first| !first.is_empty()) {
         let more = if skipped.len() > first.len() { ", …" } else { "" };
-        let plural = if skipped.len() == 1 { "document that is no Kubernetes object" } else { "documents that are no Kubernetes objects" };
+        let plural = if skipped.len() == 1 {
+            "document that is no Kubernetes object"
+        } else {
+            "documents that are no Kubernetes objects"
+        };
         eprintln!("note: skipped {} {plural}: {}{more}", skipped.len(), first.join(", "));
     }
 }
@@ -150,7 +160,9 @@ fn instant(now: Option<&str>) -> Result<Duration> {
     let Some(now) = now else {
         return SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock stands before 1970");
     };
-    let timestamp: jiff::Timestamp =
-        now.parse().with_context(|| format!("--now {now:?} is no instant; write it as RFC 3339 has it: 2026-01-31T12:00:00Z"))?;
-    Duration::try_from(timestamp.duration_since(jiff::Timestamp::UNIX_EPOCH)).with_context(|| format!("--now {now:?} stands before 1970"))
+    let timestamp: jiff::Timestamp = now
+        .parse()
+        .with_context(|| format!("--now {now:?} is no instant; write it as RFC 3339 has it: 2026-01-31T12:00:00Z"))?;
+    Duration::try_from(timestamp.duration_since(jiff::Timestamp::UNIX_EPOCH))
+        .with_context(|| format!("--now {now:?} stands before 1970"))
 }

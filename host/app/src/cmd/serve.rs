@@ -1,6 +1,7 @@
 //! `portcullis serve`: resolves the configuration, starts the parts, waits for
 //! a signal, drains.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ const INTERRUPTED: u8 = 143;
 pub fn run(arguments: &ServeArguments) -> Result<ExitCode> {
     let (config, log) = Config::resolve(arguments)?;
     let _logs = telemetry::start(&log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(serve(config));
     // Policies that are still being compiled are not waited for.
     runtime.shutdown_background();
@@ -72,8 +74,8 @@ async fn serve(config: Config) -> Result<ExitCode> {
 /// On standard output, apart from the log, so that it can go into a file: readers
 /// of PEM skip the last line.
 fn print_ca(pem: &str) {
-    println!("{}", pem.trim_end());
-    println!("caBundle: {}", BASE64_STANDARD.encode(pem));
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{}\ncaBundle: {}", pem.trim_end(), BASE64_STANDARD.encode(pem));
     tracing::info!("self-signed certificate made; its CA bundle is on standard output");
 }
 

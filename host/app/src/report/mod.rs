@@ -16,12 +16,15 @@ use crate::args::FailOn;
 /// Whether a result is what `--fail-on` asks to fail on.
 pub fn fails(report: &ObjectReport, fail_on: FailOn) -> bool {
     let has = |verdict| report.policies.iter().any(|policy| policy.verdict == verdict);
-    let finds = |level| report.policies.iter().flat_map(|policy| &policy.findings).any(|finding| finding.level == level);
+    let finds =
+        |level| report.policies.iter().flat_map(|policy| &policy.findings).any(|finding| finding.level == level);
     let undecided = || has(Verdict::Undecided) || finds(Level::Undecided);
     match fail_on {
         FailOn::Deny => !report.allowed,
         FailOn::Undecided => !report.allowed || undecided(),
-        FailOn::Warn => !report.allowed || undecided() || !report.warnings.is_empty() || has(Verdict::Warn) || finds(Level::Warn),
+        FailOn::Warn => {
+            !report.allowed || undecided() || !report.warnings.is_empty() || has(Verdict::Warn) || finds(Level::Warn)
+        }
     }
 }
 

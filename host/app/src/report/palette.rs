@@ -21,8 +21,14 @@ pub struct Palette {
 
 impl Palette {
     /// With colours.
-    pub const COLOURS: Palette =
-        Palette { denied: "\x1b[1;31m", warned: "\x1b[1;33m", place: "\x1b[34m", help: "\x1b[36m", bold: "\x1b[1m", end: "\x1b[0m" };
+    pub const COLOURS: Palette = Palette {
+        denied: "\x1b[1;31m",
+        warned: "\x1b[1;33m",
+        place: "\x1b[34m",
+        help: "\x1b[36m",
+        bold: "\x1b[1m",
+        end: "\x1b[0m",
+    };
 
     /// Colours for a terminal, unless `NO_COLOR` (<https://no-color.org>) or a
     /// dumb terminal says otherwise.

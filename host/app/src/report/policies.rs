@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use portcullis_core::admit::Policy;
-use portcullis_core::contract::{MatchRule, Phase};
+use portcullis_core::contract::{Lookup, MatchRule, Phase};
 use portcullis_core::policy::ValidationAction;
 use serde_json::{Value, json};
 
@@ -27,7 +27,11 @@ pub fn write_json<'p>(out: &mut impl Write, policies: impl Iterator<Item = &'p P
 ///
 /// # Errors
 /// Of the writer.
-pub fn write_text<'p>(out: &mut impl Write, policies: impl Iterator<Item = &'p Policy>, palette: Palette) -> io::Result<()> {
+pub fn write_text<'p>(
+    out: &mut impl Write,
+    policies: impl Iterator<Item = &'p Policy>,
+    palette: Palette,
+) -> io::Result<()> {
     let mut count = 0;
     for policy in policies {
         if count > 0 {
@@ -83,7 +87,13 @@ fn write_policy(out: &mut impl Write, policy: &Policy, palette: Palette) -> io::
         Phase::Validating => "validating",
         Phase::Mutating => "mutating",
     });
-    writeln!(out, "{bold}{}{end}  {phase}, {}, failurePolicy {:?}", policy.document.id, actions.join("+"), spec.failure_policy)?;
+    writeln!(
+        out,
+        "{bold}{}{end}  {phase}, {}, failurePolicy {:?}",
+        policy.document.id,
+        actions.join("+"),
+        spec.failure_policy
+    )?;
     if let Err(reason) = &policy.evaluator {
         writeln!(out, "  {denied}can't run:{end} {reason}")?;
     }
@@ -98,16 +108,22 @@ fn write_policy(out: &mut impl Write, policy: &Policy, palette: Palette) -> io::
     let reach = &description.reach;
     part("title", vec![description.title.clone()])?;
     part("module", vec![format!("{} ({} {})", spec.module, description.name, description.version)])?;
-    part("matches", reach.matches.iter().map(matched).collect())?;
+    part("matches", matched(&reach.matches))?;
     part("reads", wrapped(reach.reads.iter().map(|read| kind_name(&read.api_version, &read.kind))))?;
-    let lookups = reach.lookups.iter().map(|lookup| {
-        let optional = if lookup.optional { " (optional)" } else { "" };
-        format!("{}{optional}", kind_name(&lookup.api_version, &lookup.kind))
-    });
-    part("looks up", wrapped(lookups))?;
-    let writes = reach.writes.iter().flat_map(|write| write.pointers.iter().map(move |pointer| format!("{} {pointer}", write.kind)));
+    part("looks up", wrapped(looked_up(&reach.lookups)))?;
+    let writes = reach
+        .writes
+        .iter()
+        .flat_map(|write| write.pointers.iter().map(move |pointer| format!("{} {pointer}", write.kind)));
     part("may write", writes.collect())?;
-    part("rules", description.rules.iter().map(|rule| format!("{} ({}): {}", rule.id, lower(&rule.severity), rule.title)).collect())?;
+    part(
+        "rules",
+        description
+            .rules
+            .iter()
+            .map(|rule| format!("{} ({}): {}", rule.id, lower(&rule.severity), rule.title))
+            .collect(),
+    )?;
     let properties = description.settings.get("properties").and_then(Value::as_object);
     let settings = properties.into_iter().flatten().map(|(name, _)| match spec.settings.get(name) {
         Some(value) => format!("{name}: {value}"),
@@ -116,16 +132,49 @@ fn write_policy(out: &mut impl Write, policy: &Policy, palette: Palette) -> io::
     part("settings", wrapped(settings))
 }
 
-/// `CREATE, UPDATE of statefulsets.apps, deployments.apps`.
-fn matched(rule: &MatchRule) -> String {
-    let resources = rule.resources.iter().flat_map(|resource| {
+/// `CREATE, UPDATE of statefulsets.apps, deployments.apps`: one entry for each
+/// set of operations.
+fn matched(rules: &[MatchRule]) -> Vec<String> {
+    let mut by_operations: Vec<(String, Vec<String>)> = Vec::new();
+    for rule in rules {
+        let operations = rule.operations.join(", ");
+        let index = by_operations.iter().position(|(known, _)| *known == operations).unwrap_or_else(|| {
+            by_operations.push((operations, Vec::new()));
+            by_operations.len() - 1
+        });
+        by_operations[index].1.extend(resources(rule));
+    }
+    let lines = by_operations.into_iter().flat_map(|(operations, resources)| {
+        let mut lines = wrapped(resources.into_iter());
+        if let Some(first) = lines.first_mut() {
+            first.insert_str(0, &format!("{operations} of "));
+        }
+        lines
+    });
+    lines.collect()
+}
+
+fn resources(rule: &MatchRule) -> impl Iterator<Item = String> {
+    rule.resources.iter().flat_map(|resource| {
         rule.api_groups.iter().map(move |group| match (group.as_str(), resource.split_once('/')) {
             ("", _) => resource.clone(),
             (group, None) => format!("{resource}.{group}"),
             (group, Some((parent, subresource))) => format!("{parent}.{group}/{subresource}"),
         })
-    });
-    format!("{} of {}", rule.operations.join(", "), resources.collect::<Vec<_>>().join(", "))
+    })
+}
+
+/// Each kind once; optional where no look-up of it is needed.
+fn looked_up(lookups: &[Lookup]) -> impl Iterator<Item = String> {
+    let mut kinds: Vec<(String, bool)> = Vec::new();
+    for lookup in lookups {
+        let name = kind_name(&lookup.api_version, &lookup.kind);
+        match kinds.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, optional)) => *optional &= lookup.optional,
+            None => kinds.push((name, lookup.optional)),
+        }
+    }
+    kinds.into_iter().map(|(name, optional)| if optional { format!("{name} (optional)") } else { name })
 }
 
 fn kind_name(api_version: &str, kind: &str) -> String {

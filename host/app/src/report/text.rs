@@ -56,7 +56,10 @@ pub fn write_summary(out: &mut impl Write, summary: &Summary, palette: Palette) 
     writeln!(out, "{}{line}{}", palette.bold, palette.end)?;
     if undecided > 0 {
         let (start, end) = (palette.help, palette.end);
-        writeln!(out, "{start}help:{end} `--cluster FILE|FOLDER` says what the cluster holds, `--complete` that this is all of it")?;
+        writeln!(
+            out,
+            "{start}help:{end} `--cluster FILE|FOLDER` says what the cluster holds, `--complete` that this is all of it"
+        )?;
     }
     Ok(())
 }
@@ -124,7 +127,14 @@ fn write_policy(out: &mut impl Write, judged: &Judged, policy: &PolicyReport, pa
     if policy.verdict == Verdict::Undecided {
         if !policy.findings.iter().any(|finding| finding.level == Level::Undecided) {
             let label = Label::of(Level::Undecided, policy.enforced);
-            entry(out, palette, label, &policy.policy, "something that it needs to know of the cluster is unknown", &beginning)?;
+            entry(
+                out,
+                palette,
+                label,
+                &policy.policy,
+                "something that it needs to know of the cluster is unknown",
+                &beginning,
+            )?;
         }
         for need in &policy.needs {
             line(out, palette.help, "needs", need, palette.end)?;
@@ -146,7 +156,14 @@ fn write_fix(out: &mut impl Write, finding: &FindingReport, palette: Palette) ->
     Ok(())
 }
 
-fn entry(out: &mut impl Write, palette: Palette, label: Label, name: &str, message: &str, place: &str) -> io::Result<()> {
+fn entry(
+    out: &mut impl Write,
+    palette: Palette,
+    label: Label,
+    name: &str,
+    message: &str,
+    place: &str,
+) -> io::Result<()> {
     let name = if name.is_empty() { String::new() } else { format!("[{}]", shown(name)) };
     writeln!(out, "{}{}{name}{}: {}", label.colour(palette), label.text(), palette.end, shown(message))?;
     writeln!(out, "  {}-->{} {}", palette.place, palette.end, shown(place))
@@ -159,7 +176,11 @@ fn line(out: &mut impl Write, colour: &str, word: &str, text: &str, end: &str) -
 /// Warnings that no policy's finding stands behind.
 fn unattributed(judged: &Judged) -> impl Iterator<Item = &String> {
     let of_policy = |warning: &str| {
-        judged.report.policies.iter().any(|policy| warning.strip_prefix(&policy.policy).is_some_and(|rest| rest.starts_with(['/', ':'])))
+        judged
+            .report
+            .policies
+            .iter()
+            .any(|policy| warning.strip_prefix(&policy.policy).is_some_and(|rest| rest.starts_with(['/', ':'])))
     };
     judged.report.warnings.iter().filter(move |warning| !of_policy(warning) && !judged.notes.contains(warning))
 }

@@ -67,7 +67,12 @@ struct Call<'a> {
 }
 
 impl Admission {
-    pub(super) fn new(config: &ServerConfig, snapshots: Arc<Snapshots>, metrics: Arc<Metrics>, ready: Arc<Ready>) -> Admission {
+    pub(super) fn new(
+        config: &ServerConfig,
+        snapshots: Arc<Snapshots>,
+        metrics: Arc<Metrics>,
+        ready: Arc<Ready>,
+    ) -> Admission {
         Admission {
             snapshots,
             metrics,
@@ -92,7 +97,10 @@ pub(super) async fn answer(State(admission): State<Arc<Admission>>, request: Req
         None => Answer::refuse(StatusCode::NOT_FOUND, format!("no such path: {path}\n{}\n", paths::KNOWN)),
         Some(_) if parts.method != Method::POST => {
             allow = Some(HeaderValue::from_static("POST"));
-            let message = format!("{} is not answered here; POST an AdmissionReview (admission.k8s.io/v1) as application/json\n", parts.method);
+            let message = format!(
+                "{} is not answered here; POST an AdmissionReview (admission.k8s.io/v1) as application/json\n",
+                parts.method
+            );
             Answer::refuse(StatusCode::METHOD_NOT_ALLOWED, message)
         }
         Some(route) => {
@@ -119,7 +127,8 @@ pub(super) async fn answer(State(admission): State<Arc<Admission>>, request: Req
 impl Call<'_> {
     async fn answer(&self, headers: &HeaderMap, body: Body) -> Answer {
         let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let Collected { bytes, failure, .. } = &body::collect(body, declared, self.admission.max_body, &self.admission.memory, self.deadline).await;
+        let Collected { bytes, failure, .. } =
+            &body::collect(body, declared, self.admission.max_body, &self.admission.memory, self.deadline).await;
         self.admission.metrics.body(bytes.len());
         if let Some(failure) = failure {
             return self.failed(bytes, &failure.to_string());
@@ -201,7 +210,8 @@ impl Answer {
 
 /// Why the body can't be what it should be, by its headers.
 fn unreadable(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let text =
+        |name| headers.get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned());
     if let Some(encoding) = text(CONTENT_ENCODING).filter(|encoding| encoding != "identity") {
         return Some(format!("the body is encoded ({encoding}); send it as it is"));
     }

@@ -16,6 +16,9 @@ const UNIT: usize = 1 << 10;
 /// Read past the limit and thrown away, so that a client that only listens once
 /// it has sent all gets its answer.
 const DISCARDED: usize = 64 << 20;
+/// Kept past the limit, because the uid of a review may come last: some clients
+/// write keys in order.
+const KEPT: usize = 1 << 20;
 /// A body that declares at most this much gets its memory in one piece.
 const EAGER: usize = 1 << 20;
 
@@ -69,7 +72,13 @@ impl Memory {
 }
 
 /// Reads a body of at most `limit` bytes until `deadline`.
-pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize, memory: &Memory, deadline: Instant) -> Collected {
+pub(super) async fn collect(
+    mut body: Body,
+    declared: Option<u64>,
+    limit: usize,
+    memory: &Memory,
+    deadline: Instant,
+) -> Collected {
     let declared = declared.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     let first = declared.unwrap_or(EAGER).min(EAGER).min(limit);
     let mut collected = Collected { bytes: Vec::with_capacity(first), failure: None, _permits: None };
@@ -79,7 +88,7 @@ pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize,
         collected.failure = Some(BodyFailure::NoMemory);
         return collected;
     }
-    let mut discarded = 0;
+    let (mut discarded, most) = (0, limit + KEPT);
     loop {
         let frame = match timeout_at(deadline.into(), body.frame()).await {
             Err(_) => return collected.failed(BodyFailure::Late),
@@ -88,15 +97,15 @@ pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize,
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
-        let room = limit - collected.bytes.len();
-        if data.len() > room {
+        let arrived = collected.bytes.len() + data.len();
+        if arrived > limit {
             collected.failure = Some(BodyFailure::TooLarge { limit });
-            discarded += data.len() - room;
         }
-        let data = &data[..data.len().min(room)];
+        discarded += arrived.saturating_sub(most);
+        let data = &data[..data.len().min(most - collected.bytes.len())];
         let needed = collected.bytes.len() + data.len();
         if needed > granted {
-            let more = granted.max(needed - granted).min(limit - granted);
+            let more = granted.max(needed - granted).min(most - granted);
             match memory.take(more, deadline).await {
                 Some(permit) => collected.merge(permit),
                 None => return collected.failed(BodyFailure::NoMemory),
@@ -138,11 +147,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_to_its_limit_and_no_further() {
-        let memory = Memory::of(8 << 20);
-        for (size, failure) in [(0, None), (10, None), (4096, None), (4097, Some(BodyFailure::TooLarge { limit: 4096 }))] {
+        let (memory, too_large) = (Memory::of(8 << 20), || Some(BodyFailure::TooLarge { limit: 4096 }));
+        for (size, failure) in [(0, None), (10, None), (4096, None), (4097, too_large()), (2 << 20, too_large())] {
             for declared in [Some(size as u64), None] {
                 let read = collect(Body::from(vec![b'x'; size]), declared, 4096, &memory, soon()).await;
-                assert_eq!((read.bytes.len(), &read.failure), (size.min(4096), &failure));
+                assert_eq!((read.bytes.len(), &read.failure), (size.min(4096 + KEPT), &failure));
             }
         }
         assert_eq!(memory.0.available_permits(), (8 << 20) / UNIT, "all memory is given back");
@@ -152,7 +161,9 @@ mod tests {
     async fn a_body_that_never_ends_is_given_up_at_the_deadline() {
         let (sender, receiver) = tokio::sync::mpsc::channel::<Result<axum::body::Bytes, std::io::Error>>(1);
         sender.send(Ok("{\"request\"".into())).await.unwrap();
-        let stream = futures_util::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) });
+        let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|item| (item, receiver))
+        });
         let read = collect(Body::from_stream(stream), None, 4096, &Memory::of(1 << 20), soon()).await;
         assert_eq!((read.bytes.as_slice(), read.failure), (&b"{\"request\""[..], Some(BodyFailure::Late)));
         drop(sender);

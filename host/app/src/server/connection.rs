@@ -91,8 +91,13 @@ struct Watched<T> {
 struct InFlight<'a>(&'a Activity);
 
 /// Serves one connection to its end.
-pub(super) async fn drive<T>(stream: T, protocol: Protocol, router: Router, bounds: Bounds, mut closing: watch::Receiver<bool>)
-where
+pub(super) async fn drive<T>(
+    stream: T,
+    protocol: Protocol,
+    router: Router,
+    bounds: Bounds,
+    mut closing: watch::Receiver<bool>,
+) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::new(protocol));
@@ -202,7 +207,11 @@ impl Drop for InFlight<'_> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -225,7 +234,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write_vectored(context, parts)
     }
 
@@ -245,7 +258,10 @@ mod tests {
         let activity = Activity::new(Protocol::Http1);
         let begin = Instant::now();
         let after = |seconds| begin + Duration::from_secs(seconds);
-        assert!(matches!(activity.watch(BOUNDS, after(100)), Watch::Until(_)), "idle for less than the API server's 90 s and more");
+        assert!(
+            matches!(activity.watch(BOUNDS, after(100)), Watch::Until(_)),
+            "idle for less than the API server's 90 s and more"
+        );
         assert_eq!(activity.watch(BOUNDS, after(125)), Watch::Idle);
         activity.read();
         assert!(matches!(activity.watch(BOUNDS, after(5)), Watch::Until(_)));

@@ -159,7 +159,10 @@ impl Running {
         let _ = timeout(PROBES_END, self.probes.empty()).await;
         match drained {
             Drained::Complete => tracing::info!("drained: every call was answered"),
-            Drained::Cut => tracing::warn!(seconds = self.drain_timeout.as_secs_f64(), "drained: some connections were still busy and were cut"),
+            Drained::Cut => tracing::warn!(
+                seconds = self.drain_timeout.as_secs_f64(),
+                "drained: some connections were still busy and were cut"
+            ),
         }
         drained
     }

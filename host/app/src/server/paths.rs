@@ -54,7 +54,10 @@ pub(super) fn route(path: &str) -> Option<Route> {
 /// DNS-1123: what a segment of a webhook's path may be.
 fn is_name(segment: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&segment.len()) && segment.bytes().all(allowed) && !segment.starts_with('-') && !segment.ends_with('-')
+    (1..=63).contains(&segment.len())
+        && segment.bytes().all(allowed)
+        && !segment.starts_with('-')
+        && !segment.ends_with('-')
 }
 
 #[cfg(test)]
@@ -82,7 +85,11 @@ mod tests {
         ] {
             for (prefix, phase) in [("/validate", Phase::Validating), ("/mutate", Phase::Mutating)] {
                 let expected = Selection { phase, group, owner: owner.clone() };
-                assert_eq!(route(&format!("{prefix}{rest}")).map(|route| route.selection), Some(expected), "{prefix}{rest}");
+                assert_eq!(
+                    route(&format!("{prefix}{rest}")).map(|route| route.selection),
+                    Some(expected),
+                    "{prefix}{rest}"
+                );
             }
         }
     }
@@ -90,9 +97,22 @@ mod tests {
     #[test]
     fn other_paths_ask_nothing() {
         for path in [
-            "", "/", "/validat", "/validate/", "/validate/fail/", "/validate/Fail", "/validate/policy", "/validate/policy/",
-            "/validate/policy/A", "/validate/policy/a/b/c", "/validate/namespace", "/validate/namespace/shop/policy",
-            "/validate/policy/-a", "/metrics", "/readyz", "/validate/policy/a%2Fb",
+            "",
+            "/",
+            "/validat",
+            "/validate/",
+            "/validate/fail/",
+            "/validate/Fail",
+            "/validate/policy",
+            "/validate/policy/",
+            "/validate/policy/A",
+            "/validate/policy/a/b/c",
+            "/validate/namespace",
+            "/validate/namespace/shop/policy",
+            "/validate/policy/-a",
+            "/metrics",
+            "/readyz",
+            "/validate/policy/a%2Fb",
         ] {
             assert_eq!(route(path), None, "{path}");
         }

@@ -29,7 +29,12 @@ pub(super) enum Readiness {
 
 impl Ready {
     pub(super) fn new(snapshots: Arc<Snapshots>) -> Ready {
-        Ready { snapshots, draining: AtomicBool::new(false), closing: watch::Sender::new(false), ended: watch::Sender::new(false) }
+        Ready {
+            snapshots,
+            draining: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+        }
     }
 
     pub(super) fn readiness(&self) -> Readiness {

@@ -16,7 +16,7 @@ use portcullis_core::contract::{Configuration, Description};
 use portcullis_core::evaluate::Evaluate;
 use portcullis_core::matching::Matcher;
 use portcullis_core::policy::{DocumentError, PolicyDocument, PolicyId};
-use portcullis_engine::{Configured, ConfigureError, Engine, Limits, MAX_MODULE_BYTES, Module};
+use portcullis_engine::{ConfigureError, Configured, Engine, Limits, MAX_MODULE_BYTES, Module};
 use sha2::{Digest, Sha256};
 
 use super::documents::Place;
@@ -54,7 +54,7 @@ type Modules = Mutex<HashMap<String, Arc<OnceLock<Result<Module, String>>>>>;
 struct Broken {
     error: DocumentError,
     /// What is known of it all the same.
-    description: Option<Description>,
+    description: Option<Box<Description>>,
 }
 
 /// Builds all candidates, in their order. What runs unchanged is taken as it is.
@@ -87,8 +87,8 @@ fn one(engine: &Engine, modules: &Modules, candidate: &Candidate, running: Optio
         Ok(binary) => binary,
         Err(error) => return set_aside(candidate, "", Broken { error, description: None }),
     };
-    let known = running.into_iter().flat_map(|running| [Some(running), running.refused.as_deref()]).flatten();
-    for known in known.filter(|known| known.document == *document && known.policy.digest == binary.digest) {
+    let mut known = running.into_iter().flat_map(|running| [Some(running), running.refused.as_deref()]).flatten();
+    if let Some(known) = known.find(|known| known.document == *document && known.policy.digest == binary.digest) {
         let Running { document, policy, problem, .. } = known.clone();
         return Built { document, file: place.file.clone(), policy, problem };
     }
@@ -113,7 +113,12 @@ fn one(engine: &Engine, modules: &Modules, candidate: &Candidate, running: Optio
     }
 }
 
-fn configure(engine: &Engine, modules: &Modules, document: &PolicyDocument, binary: &Binary) -> Result<(Configured, Matcher), Broken> {
+fn configure(
+    engine: &Engine,
+    modules: &Modules,
+    document: &PolicyDocument,
+    binary: &Binary,
+) -> Result<(Configured, Matcher), Broken> {
     let unknown = |path: &str, message: String| Broken { error: DocumentError::new(path, message), description: None };
     let slot = {
         let mut modules = modules.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,26 +128,33 @@ fn configure(engine: &Engine, modules: &Modules, document: &PolicyDocument, bina
         tracing::info!(module = document.spec.module, digest = binary.digest, "loading module");
         engine.load(binary.bytes.as_slice()).map_err(|error| error.to_string())
     });
-    let module = module.as_ref().map_err(|reason| unknown("spec.module", format!("{} can't be loaded: {reason}", document.spec.module)))?;
+    let module = module
+        .as_ref()
+        .map_err(|reason| unknown("spec.module", format!("{} can't be loaded: {reason}", document.spec.module)))?;
     let description = described(module, document).map_err(|error| Broken { error, description: None })?;
-    let broken = |error: DocumentError| Broken { error, description: Some(description.clone()) };
+    let broken = |error: DocumentError| Broken { error, description: Some(Box::new(description.clone())) };
     settings::check(&description.settings, &document.spec.settings).map_err(&broken)?;
     let configuration = Configuration { policy: description.name.clone(), settings: document.spec.settings.clone() };
     let limits = Limits { timeout: document.spec.timeout, memory: document.spec.memory };
     let configured = module.configure(configuration, limits).map_err(|error| broken(refused(error)))?;
-    let matcher = Matcher::new(document, Some(&configured.description)).map_err(|error| Broken { error, description: Some(configured.description.clone()) })?;
+    let matcher = Matcher::new(document, Some(&configured.description))
+        .map_err(|error| Broken { error, description: Some(Box::new(configured.description.clone())) })?;
     Ok((configured, matcher))
 }
 
 /// Which of the module's policies the document means.
 fn described<'m>(module: &'m Module, document: &PolicyDocument) -> Result<&'m Description, DocumentError> {
-    let names = || module.descriptions().iter().map(|description| description.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names =
+        || module.descriptions().iter().map(|description| description.name.as_str()).collect::<Vec<_>>().join(", ");
     match (&document.spec.policy, module.descriptions()) {
-        (Some(name), _) => module
-            .description(name)
-            .ok_or_else(|| DocumentError::new("spec.policy", format!("is {name:?}; {} has {}", document.spec.module, names()))),
+        (Some(name), _) => module.description(name).ok_or_else(|| {
+            DocumentError::new("spec.policy", format!("is {name:?}; {} has {}", document.spec.module, names()))
+        }),
         (None, [only]) => Ok(only),
-        (None, _) => Err(DocumentError::new("spec.policy", format!("is missing; {} has several: {}", document.spec.module, names()))),
+        (None, _) => Err(DocumentError::new(
+            "spec.policy",
+            format!("is missing; {} has several: {}", document.spec.module, names()),
+        )),
     }
 }
 
@@ -163,6 +175,7 @@ fn refused(error: ConfigureError) -> DocumentError {
 fn set_aside(candidate: &Candidate, digest: &str, broken: Broken) -> Built {
     let Candidate { document, place } = candidate;
     let Broken { error, description } = broken;
+    let description = description.map(|description| *description);
     let matcher = Matcher::new(document, description.as_ref()).or_else(|_| {
         // A broken condition counts as a match (the API server's rule for `where`).
         let mut widened = document.clone();
@@ -176,7 +189,8 @@ fn set_aside(candidate: &Candidate, digest: &str, broken: Broken) -> Built {
         document: document.clone(),
         description,
         digest: digest.to_owned(),
-        matcher: matcher.unwrap_or_else(|error| unreachable!("a matcher without conditions and selectors can't fail: {error}")),
+        matcher: matcher
+            .unwrap_or_else(|error| unreachable!("a matcher without conditions and selectors can't fail: {error}")),
         evaluator: Err(error.to_string()),
     };
     Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: Some(problem) }
@@ -186,7 +200,8 @@ fn read(module: &str, place: &Place) -> Result<Binary, DocumentError> {
     let refuse = |message: String| DocumentError::new("spec.module", message);
     if let Some(name) = module.strip_prefix(BUILTIN) {
         let Some(module) = portcullis_bundle::module(name) else {
-            let known: Vec<String> = portcullis_bundle::modules().iter().map(|module| format!("{BUILTIN}{}", module.name)).collect();
+            let known: Vec<String> =
+                portcullis_bundle::modules().iter().map(|module| format!("{BUILTIN}{}", module.name)).collect();
             return Err(refuse(format!("is {module:?}; built in are {}", known.join(", "))));
         };
         let digest = module.digest.strip_prefix("sha256:").unwrap_or(module.digest).to_owned();
@@ -199,7 +214,9 @@ fn read(module: &str, place: &Place) -> Result<Binary, DocumentError> {
         return Err(refuse(format!("is {module:?}; a built-in document can only name builtin/NAME")));
     };
     let path = folder.join(module);
-    let bytes = bytes(&path).map_err(|reason| refuse(format!("{} can't be read: {reason}; a path is relative to the document", path.display())))?;
+    let bytes = bytes(&path).map_err(|reason| {
+        refuse(format!("{} can't be read: {reason}; a path is relative to the document", path.display()))
+    })?;
     let digest = format!("{:x}", Hex(Sha256::digest(&bytes).into()));
     Ok(Binary { bytes: Bytes::Read(bytes), digest })
 }

@@ -38,7 +38,8 @@ pub fn cluster(paths: &[PathBuf]) -> Result<Arc<dyn ClusterView>, ClusterError> 
     let mut objects = Vec::new();
     for path in paths {
         for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
-            let entry = entry.map_err(|error| ClusterError::Read { file: path.display().to_string(), reason: error.to_string() })?;
+            let entry = entry
+                .map_err(|error| ClusterError::Read { file: path.display().to_string(), reason: error.to_string() })?;
             if entry.file_type().is_file() {
                 read(entry.path(), &mut objects)?;
             }
@@ -49,7 +50,8 @@ pub fn cluster(paths: &[PathBuf]) -> Result<Arc<dyn ClusterView>, ClusterError> 
 
 fn read(path: &Path, objects: &mut Vec<String>) -> Result<(), ClusterError> {
     let file = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| ClusterError::Read { file: file.clone(), reason: error.to_string() })?;
+    let bytes =
+        std::fs::read(path).map_err(|error| ClusterError::Read { file: file.clone(), reason: error.to_string() })?;
     let contents = yaml::read(&file, &bytes);
     if let Some(error) = contents.errors.into_iter().next() {
         return Err(error.into());

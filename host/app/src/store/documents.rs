@@ -48,7 +48,13 @@ impl Place {
     /// A problem with the field at `path`.
     pub(super) fn problem(&self, path: &str, reason: String) -> Problem {
         let line = self.document.position_of(path).line;
-        Problem { file: self.file.clone(), line: Some(line), policy: None, reason: format!("{path}: {reason}"), kept: false }
+        Problem {
+            file: self.file.clone(),
+            line: Some(line),
+            policy: None,
+            reason: format!("{path}: {reason}"),
+            kept: false,
+        }
     }
 }
 
@@ -74,10 +80,14 @@ impl Found {
         // Hidden entries are other tools' business, among them kubelet's `..data`
         // and what it points to: the same files once more.
         let walk = WalkDir::new(source).follow_links(true).max_depth(MAX_DEPTH).sort_by_file_name();
-        let entries = walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'));
+        let entries = walk
+            .into_iter()
+            .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'));
         for entry in entries {
             match entry {
-                Ok(entry) if entry.file_type().is_file() && (entry.depth() == 0 || is_document(entry.path())) => self.file(entry.path()),
+                Ok(entry) if entry.file_type().is_file() && (entry.depth() == 0 || is_document(entry.path())) => {
+                    self.file(entry.path())
+                }
                 Ok(_) => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(source).to_owned();
@@ -94,11 +104,17 @@ impl Found {
     fn file(&mut self, path: &Path) {
         let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
         if size > MAX_FILE {
-            return self.unreadable(path, format!("has {size} bytes; a file of policy documents has at most {MAX_FILE}"), false);
+            return self.unreadable(
+                path,
+                format!("has {size} bytes; a file of policy documents has at most {MAX_FILE}"),
+                false,
+            );
         }
         match fs::read(path) {
             Ok(bytes) => self.read(&path.display().to_string(), path.parent(), &bytes),
-            Err(error) => self.unreadable(path, format!("can't be read: {error}"), error.kind() == io::ErrorKind::NotFound),
+            Err(error) => {
+                self.unreadable(path, format!("can't be read: {error}"), error.kind() == io::ErrorKind::NotFound)
+            }
         }
     }
 
@@ -122,7 +138,8 @@ impl Found {
             self.problems.push(Problem { file: file.to_owned(), line, policy: None, reason, kept: false });
         }
         for document in contents.documents {
-            let place = Place { file: file.to_owned(), folder: folder.map(Path::to_owned), document: Arc::new(document) };
+            let place =
+                Place { file: file.to_owned(), folder: folder.map(Path::to_owned), document: Arc::new(document) };
             self.document(place);
         }
     }

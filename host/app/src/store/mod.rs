@@ -169,7 +169,9 @@ impl Store {
             match broken {
                 Some(problem) => problem.kept = works,
                 None => {
-                    let of_file = problems.iter_mut().filter(|problem| problem.policy.is_none() && file.starts_with(&problem.file));
+                    let of_file = problems
+                        .iter_mut()
+                        .filter(|problem| problem.policy.is_none() && file.starts_with(&problem.file));
                     of_file.for_each(|problem| problem.kept |= works);
                 }
             }
@@ -200,7 +202,10 @@ fn unique(documents: Vec<Candidate>, problems: &mut Vec<Problem>) -> Vec<Candida
             }
             Some(place) => problems.push(Problem {
                 policy: Some(id.clone()),
-                ..candidate.place.problem("metadata.name", format!("is a second document of this name; the first stands at {place} and counts"))
+                ..candidate.place.problem(
+                    "metadata.name",
+                    format!("is a second document of this name; the first stands at {place} and counts"),
+                )
             }),
         }
     }

@@ -13,15 +13,19 @@ pub(super) fn check(schema: &Value, settings: &Value) -> Result<(), DocumentErro
     if schema.is_null() {
         return Ok(());
     }
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|error| DocumentError::new("spec.module", format!("has a settings schema that is no JSON schema: {error}")))?;
+    let validator = jsonschema::validator_for(schema).map_err(|error| {
+        DocumentError::new("spec.module", format!("has a settings schema that is no JSON schema: {error}"))
+    })?;
     let Some(error) = validator.iter_errors(settings).next() else { return Ok(()) };
     let path = path(error.instance_path().as_str());
     if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind()
         && let Some(name) = unexpected.first()
     {
         let known = known(schema, error.schema_path().as_str());
-        return Err(DocumentError::new(format!("{path}.{name}"), unknown_field(name, known.iter().map(String::as_str))));
+        return Err(DocumentError::new(
+            format!("{path}.{name}"),
+            unknown_field(name, known.iter().map(String::as_str)),
+        ));
     }
     Err(DocumentError::new(path, error.to_string()))
 }

@@ -71,7 +71,9 @@ where
             let colour = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
             tracing::subscriber::set_global_default(builder.with_target(false).with_ansi(colour).finish())
         }
-        LogFormat::Json => tracing::subscriber::set_global_default(builder.json().flatten_event(true).with_current_span(false).finish()),
+        LogFormat::Json => tracing::subscriber::set_global_default(
+            builder.json().flatten_event(true).with_current_span(false).finish(),
+        ),
     };
 }
 

@@ -31,11 +31,13 @@ pub const METRICS: [(&str, &str); 14] = [
 ];
 
 /// From 100 µs, an answer without a policy, to the API server's 30 s.
-const DURATIONS: [f64; 14] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0, 30.0];
+const DURATIONS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0, 30.0];
 /// From 10 µs, an empty review, to a policy's longest timeout.
 const RUNS: [f64; 12] = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 1.0, 30.0];
 /// From a small object to the largest review.
-const SIZES: [f64; 9] = [1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 33_554_432.0];
+const SIZES: [f64; 9] =
+    [1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 33_554_432.0];
 
 /// All metrics of a process.
 pub struct Metrics {
@@ -285,8 +287,18 @@ impl Metrics {
         let info = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         self.registry.register("build", help("build_info"), info);
         self.registry.register("requests", help("requests_total"), self.requests.clone());
-        self.registry.register_with_unit("request_duration", help("request_duration_seconds"), Unit::Seconds, self.durations.clone());
-        self.registry.register_with_unit("request_body", help("request_body_bytes"), Unit::Bytes, self.body_bytes.clone());
+        self.registry.register_with_unit(
+            "request_duration",
+            help("request_duration_seconds"),
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        self.registry.register_with_unit(
+            "request_body",
+            help("request_body_bytes"),
+            Unit::Bytes,
+            self.body_bytes.clone(),
+        );
         self.registry.register("requests_in_flight", help("requests_in_flight"), self.in_flight.clone());
         self.registry.register("decisions", help("decisions_total"), self.decisions.clone());
         self.registry.register_with_unit("policy_run", help("policy_run_seconds"), Unit::Seconds, self.runs.clone());
@@ -294,7 +306,12 @@ impl Metrics {
         self.registry.register("snapshot_generation", help("snapshot_generation"), self.generation.clone());
         self.registry.register("reloads", help("reloads_total"), self.reloads.clone());
         let expiry = "certificate_expiry_timestamp";
-        self.registry.register_with_unit(expiry, help("certificate_expiry_timestamp_seconds"), Unit::Seconds, self.certificate_expiry.clone());
+        self.registry.register_with_unit(
+            expiry,
+            help("certificate_expiry_timestamp_seconds"),
+            Unit::Seconds,
+            self.certificate_expiry.clone(),
+        );
         self.registry.register("connections", help("connections"), self.connections.clone());
         self.registry.register("handshakes", help("handshakes_total"), self.connection_results.clone());
         self.registry.register("ready", help("ready"), self.ready.clone());
@@ -332,7 +349,9 @@ mod tests {
         for line in exposition.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
             let name = line.split(' ').next().unwrap_or_default();
             let known = METRICS.iter().any(|(known, _)| {
-                *known == name || known.strip_suffix("_total") == Some(name) || known.strip_suffix("_info") == Some(name)
+                *known == name
+                    || known.strip_suffix("_total") == Some(name)
+                    || known.strip_suffix("_info") == Some(name)
             });
             assert!(known, "{name} is exposed but not documented");
         }

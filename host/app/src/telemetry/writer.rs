@@ -67,7 +67,10 @@ impl Lines {
             // Nobody is left to tell where standard error itself fails.
             let _ = output.write_all(&batch);
             if dropped > 0 {
-                let _ = writeln!(output, "{{\"level\":\"WARN\",\"message\":\"log lines dropped, the log's reader is too slow\",\"lines\":{dropped}}}");
+                let _ = writeln!(
+                    output,
+                    "{{\"level\":\"WARN\",\"message\":\"log lines dropped, the log's reader is too slow\",\"lines\":{dropped}}}"
+                );
             }
             let _ = output.flush();
             batch.clear();

@@ -86,7 +86,10 @@ pub(super) fn read(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
     let mut indented = Vec::new();
     let mut contents = attempt(source, chunk, &text, &indented);
     while let Some(line) = contents.errors.first().map(|error| error.position.line - chunk.lines_before) {
-        let Some((deeper, region)) = lenient::indent(&text, line).filter(|_| indented.len() < lenient::MAX_REGIONS) else { break };
+        let Some((deeper, region)) = lenient::indent(&text, line).filter(|_| indented.len() < lenient::MAX_REGIONS)
+        else {
+            break;
+        };
         text = Cow::Owned(deeper);
         indented.push(region);
         let next = attempt(source, chunk, &text, &indented);
@@ -126,7 +129,15 @@ fn attempt(source: &Arc<str>, chunk: Chunk<'_>, text: &str, indented: &[Indented
 
 impl<'s> Composer<'s> {
     fn new(source: &'s Arc<str>, lines_before: usize, indented: &'s [Indented]) -> Composer<'s> {
-        Composer { source, lines_before, indented, nodes: Vec::new(), anchors: HashMap::new(), open: Vec::new(), merged: 0 }
+        Composer {
+            source,
+            lines_before,
+            indented,
+            nodes: Vec::new(),
+            anchors: HashMap::new(),
+            open: Vec::new(),
+            merged: 0,
+        }
     }
 
     fn position(&self, marker: Marker) -> Position {
@@ -158,15 +169,25 @@ impl<'s> Composer<'s> {
         }
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, position: Position) -> Result<Option<usize>, SyntaxError> {
-        let is_key = matches!(self.open.last(), Some(Open { kind: OpenKind::Mapping(OpenMapping { pending: None, .. }), .. }));
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        position: Position,
+    ) -> Result<Option<usize>, SyntaxError> {
+        let is_key =
+            matches!(self.open.last(), Some(Open { kind: OpenKind::Mapping(OpenMapping { pending: None, .. }), .. }));
         if is_key && text == "<<" && style == ScalarStyle::Plain {
             self.key(Key::Merge);
             return Ok(None);
         }
         let scalar = scalar::resolve(text, style, tag).map_err(|error| self.error(position, error.to_string()))?;
         if scalar == Scalar::NotFinite {
-            return Err(self.error(position, format!("JSON has no number {text}")).with_hint("quote it if it is a text"));
+            return Err(self
+                .error(position, format!("JSON has no number {text}"))
+                .with_hint("quote it if it is a text"));
         }
         if is_key && anchor == 0 {
             self.named_key(scalar, position)?;
@@ -185,7 +206,8 @@ impl<'s> Composer<'s> {
             let what = "this alias stands inside the value that it names; JSON can't hold a value within itself";
             return Err(self.error(position, what));
         };
-        let is_key = matches!(self.open.last(), Some(Open { kind: OpenKind::Mapping(OpenMapping { pending: None, .. }), .. }));
+        let is_key =
+            matches!(self.open.last(), Some(Open { kind: OpenKind::Mapping(OpenMapping { pending: None, .. }), .. }));
         if !is_key {
             return self.place(node, position);
         }
@@ -263,7 +285,9 @@ impl<'s> Composer<'s> {
         if !mapping.own.insert(key.clone()) {
             let first = mapping.index.get(&key).map(|index| mapping.members[*index].position);
             let first = first.map(|first| format!(" (first in line {})", first.line)).unwrap_or_default();
-            return Err(self.error(position, format!("the key {key:?} stands twice in this mapping{first}")).with_hint("remove or rename one of them"));
+            return Err(self
+                .error(position, format!("the key {key:?} stands twice in this mapping{first}"))
+                .with_hint("remove or rename one of them"));
         }
         self.key(Key::Named(key, position));
         Ok(())
@@ -292,12 +316,15 @@ impl<'s> Composer<'s> {
     }
 
     fn not_mergeable(&self, position: Position) -> SyntaxError {
-        self.error(position, "`<<` merges mappings; this is none").with_hint("write `<<: *anchor`, or quote the key if `<<` is a text")
+        self.error(position, "`<<` merges mappings; this is none")
+            .with_hint("write `<<: *anchor`, or quote the key if `<<` is a text")
     }
 
     fn complex_key(&self, position: Position) -> SyntaxError {
         let error = self.error(position, "a mapping or list can't be a key");
-        error.with_hint("is this a template such as {{ … }}? render it first: `helm template CHART | portcullis check -`")
+        error.with_hint(
+            "is this a template such as {{ … }}? render it first: `helm template CHART | portcullis check -`",
+        )
     }
 
     /// The document of a root; none where it is empty.
@@ -306,7 +333,8 @@ impl<'s> Composer<'s> {
         if matches!(&self.nodes[root].value, NodeValue::Scalar(Scalar::Token(token)) if token == "null") {
             return Ok(None);
         }
-        let (json, positions) = write::write(&self.nodes, root).ok_or_else(|| SyntaxError::too_large(self.source, start))?;
+        let (json, positions) =
+            write::write(&self.nodes, root).ok_or_else(|| SyntaxError::too_large(self.source, start))?;
         Ok(Some(Document { source: self.source.clone(), start, json, positions }))
     }
 }

@@ -35,7 +35,11 @@ fn utf16(source: &Arc<str>, bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<St
     let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
     match text {
         Ok(text) if rest.is_empty() => Ok(text),
-        _ => Err(SyntaxError::new(source, Position::default(), "the byte order mark says UTF-16, but the bytes are not; save the file as UTF-8")),
+        _ => Err(SyntaxError::new(
+            source,
+            Position::default(),
+            "the byte order mark says UTF-16, but the bytes are not; save the file as UTF-8",
+        )),
     }
 }
 

@@ -61,7 +61,8 @@ impl SyntaxError {
         }
         let indentation = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
         if line.contains("{{") || line_before.contains("{{") {
-            return self.with_hint("this looks like a template; render it first: `helm template CHART | portcullis check -`");
+            return self
+                .with_hint("this looks like a template; render it first: `helm template CHART | portcullis check -`");
         }
         if indentation(line) || indentation(line_before) {
             return self.with_hint("a tab stands in the indentation; YAML is indented with spaces");

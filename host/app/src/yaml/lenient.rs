@@ -32,7 +32,7 @@ pub(super) struct Indented {
 pub(super) fn indent(text: &str, line: usize) -> Option<(String, Indented)> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let first = line.saturating_sub(MAX_REGION_LINES).max(1);
-    let region = (first..=line).rev().find_map(|number| {
+    let region = (first..line).rev().chain([line]).find_map(|number| {
         let start = *starts.get(number - 1)?;
         let begin = start + opening(text[start..].lines().next().unwrap_or_default())?;
         let end = closing(&text[begin..]).map_or(text.len(), |end| begin + end);

@@ -71,7 +71,8 @@ pub fn read(source: &str, bytes: &[u8]) -> Contents {
         }
     };
     for chunk in split(&text) {
-        let read = if begins_as_json(chunk.text) { read_json_or_yaml(&source, chunk) } else { read_yaml(&source, chunk) };
+        let read =
+            if begins_as_json(chunk.text) { read_json_or_yaml(&source, chunk) } else { read_yaml(&source, chunk) };
         contents.documents.extend(read.documents);
         contents.errors.extend(read.errors);
     }
@@ -141,7 +142,8 @@ fn split(text: &str) -> Vec<Chunk<'_>> {
     let (mut begin, mut lines_before, mut has_content) = (0, 0, false);
     let mut offset = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let separates = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        let separates =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if separates && has_content {
             chunks.push(Chunk { text: &text[begin..offset], lines_before });
             (begin, lines_before, has_content) = (offset, number, false);

@@ -33,16 +33,68 @@ fn scalars_mean_what_they_mean_to_kubectl() {
     // Checked against `kubectl patch --local -o json` 1.32, but for the numbers
     // that kubectl writes anew: those keep their text here.
     let cases = [
-        ("y", "true"), ("n", "false"), ("Y", "true"), ("yes", "true"), ("On", "true"), ("oN", "\"oN\""), ("OFF", "false"), ("TRUE", "true"),
-        ("010", "8"), ("0o10", "8"), ("0O10", "8"), ("08", "8"), ("0_7", "7"), ("0x1F", "31"), ("0x_1", "1"), ("-0x1F", "-31"), ("0b101", "5"), ("-0b11", "-3"),
-        ("0B11", "3"), ("0b2", "\"0b2\""), ("0x", "\"0x\""), ("1_000", "1000"), ("1__0", "10"), ("_1", "\"_1\""), ("1_0.5", "10.5"),
-        ("1e3", "1e3"), ("1E5", "1E5"), ("1.50", "1.50"), ("1.0", "1.0"), ("+12", "12"), ("-0", "-0"), ("1e", "\"1e\""), (".5", "0.5"), ("-.5", "-0.5"), ("+.5", "0.5"), ("5.", "5"),
-        ("12345678901234567890", "12345678901234567890"), ("123456789012345678901234567890", "123456789012345678901234567890"),
-        ("0777777777777777777777777", "7.777777777777778e23"), ("0.30000000000000004", "0.30000000000000004"), ("0.1e400", "\"0.1e400\""),
-        ("2001-12-14", "\"2001-12-14\""), ("2001-12-14t21:59:43.10-05:00", "\"2001-12-14t21:59:43.10-05:00\""), ("1:30", "\"1:30\""), ("1.2.3", "\"1.2.3\""),
-        ("~", "null"), ("", "null"), ("Null", "null"), ("nULL", "\"nULL\""), ("=", "\"=\""),
-        ("\"yes\"", "\"yes\""), ("'010'", "\"010\""), ("!!str 12", "\"12\""), ("!!int \"12\"", "12"), ("!!float 12", "12"), ("!!bool \"yes\"", "true"), ("!!null \"\"", "null"),
-        ("! yes", "\"yes\""), ("!foo bar", "\"bar\""), ("!!timestamp 2001-12-14", "\"2001-12-14\""), ("|\n  a\n  b\n", "\"a\\nb\\n\""), (">-\n  a\n  b\n", "\"a b\""),
+        ("y", "true"),
+        ("n", "false"),
+        ("Y", "true"),
+        ("yes", "true"),
+        ("On", "true"),
+        ("oN", "\"oN\""),
+        ("OFF", "false"),
+        ("TRUE", "true"),
+        ("010", "8"),
+        ("0o10", "8"),
+        ("0O10", "8"),
+        ("08", "8"),
+        ("0_7", "7"),
+        ("0x1F", "31"),
+        ("0x_1", "1"),
+        ("-0x1F", "-31"),
+        ("0b101", "5"),
+        ("-0b11", "-3"),
+        ("0B11", "3"),
+        ("0b2", "\"0b2\""),
+        ("0x", "\"0x\""),
+        ("1_000", "1000"),
+        ("1__0", "10"),
+        ("_1", "\"_1\""),
+        ("1_0.5", "10.5"),
+        ("1e3", "1e3"),
+        ("1E5", "1E5"),
+        ("1.50", "1.50"),
+        ("1.0", "1.0"),
+        ("+12", "12"),
+        ("-0", "-0"),
+        ("1e", "\"1e\""),
+        (".5", "0.5"),
+        ("-.5", "-0.5"),
+        ("+.5", "0.5"),
+        ("5.", "5"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("0777777777777777777777777", "7.777777777777778e23"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("0.1e400", "\"0.1e400\""),
+        ("2001-12-14", "\"2001-12-14\""),
+        ("2001-12-14t21:59:43.10-05:00", "\"2001-12-14t21:59:43.10-05:00\""),
+        ("1:30", "\"1:30\""),
+        ("1.2.3", "\"1.2.3\""),
+        ("~", "null"),
+        ("", "null"),
+        ("Null", "null"),
+        ("nULL", "\"nULL\""),
+        ("=", "\"=\""),
+        ("\"yes\"", "\"yes\""),
+        ("'010'", "\"010\""),
+        ("!!str 12", "\"12\""),
+        ("!!int \"12\"", "12"),
+        ("!!float 12", "12"),
+        ("!!bool \"yes\"", "true"),
+        ("!!null \"\"", "null"),
+        ("! yes", "\"yes\""),
+        ("!foo bar", "\"bar\""),
+        ("!!timestamp 2001-12-14", "\"2001-12-14\""),
+        ("|\n  a\n  b\n", "\"a\\nb\\n\""),
+        (">-\n  a\n  b\n", "\"a b\""),
     ];
     for (text, expected) in cases {
         check(&format!("k: {text}\n"), &[&format!("{{\"k\":{expected}}}")]);
@@ -53,7 +105,9 @@ fn scalars_mean_what_they_mean_to_kubectl() {
 fn keys_are_texts() {
     check(
         "1: a\n1.5: b\nyes: c\n0x10: d\n2001-01-01: e\n1e6: f\n12345678.5: g\n1e-5: h\n? k\n: i\n",
-        &[r#"{"1":"a","1.5":"b","true":"c","16":"d","2001-01-01":"e","1e+06":"f","1.2345678e+07":"g","1e-05":"h","k":"i"}"#],
+        &[
+            r#"{"1":"a","1.5":"b","true":"c","16":"d","2001-01-01":"e","1e+06":"f","1.2345678e+07":"g","1e-05":"h","k":"i"}"#,
+        ],
     );
 }
 
@@ -96,7 +150,7 @@ fn flow_collections_and_quoted_texts_need_no_deeper_lines() {
     check("a:\n  b: \"x\n y\nz\"\n  c: |\n    {\n   \n", &[r#"{"a":{"b":"x y z","c":"{\n"}}"#]);
     let document = read("-", b"a:\n  b: {\n c: d\n  }\n").documents.remove(0);
     assert_eq!(document.position_of("a.b.c"), Position { line: 3, column: 2 });
-    refused("a:\n  b: {\n  c: d\n", &["f.yaml:4:1: did not find expected ',' or '}'"]);
+    refused("a:\n  b: {\n  c: d\n", &["f.yaml:4:1: while parsing a flow mapping, did not find expected ',' or '}'"]);
 }
 
 #[test]
@@ -116,18 +170,40 @@ fn utf16_is_read_by_its_mark() {
 
 #[test]
 fn what_cannot_be_read_is_named_with_its_place() {
-    refused("a: 1\nb: 2\na: 3\n", &["f.yaml:3:1: the key \"a\" stands twice in this mapping (first in line 1); remove or rename one of them"]);
-    refused("{\"a\": 1,\n \"a\": 2}", &["f.yaml:2:2: the key \"a\" stands twice in this object; which of the two counts would be a guess"]);
-    refused("a:\n\t- b\n", &["f.yaml:2:2: tabs disallowed within this context (block indentation); a tab stands in the indentation; YAML is indented with spaces"]);
-    refused("a: b: c\n", &["f.yaml:1:5: mapping values are not allowed in this context; a value that holds `: ` must be quoted"]);
-    refused("a: &x [*x]\n", &["f.yaml:1:8: this alias stands inside the value that it names; JSON can't hold a value within itself"]);
+    refused(
+        "a: 1\nb: 2\na: 3\n",
+        &["f.yaml:3:1: the key \"a\" stands twice in this mapping (first in line 1); remove or rename one of them"],
+    );
+    refused(
+        "{\"a\": 1,\n \"a\": 2}",
+        &["f.yaml:2:2: the key \"a\" stands twice in this object; which of the two counts would be a guess"],
+    );
+    refused(
+        "a:\n\t- b\n",
+        &[
+            "f.yaml:2:2: tabs disallowed within this context (block indentation); a tab stands in the indentation; YAML is indented with spaces",
+        ],
+    );
+    refused(
+        "a: b: c\n",
+        &["f.yaml:1:5: mapping values are not allowed in this context; a value that holds `: ` must be quoted"],
+    );
+    refused(
+        "a: &x [*x]\n",
+        &["f.yaml:1:8: this alias stands inside the value that it names; JSON can't hold a value within itself"],
+    );
     refused("a: .inf\n", &["f.yaml:1:4: JSON has no number .inf; quote it if it is a text"]);
     refused("~: a\n", &["f.yaml:1:1: null can't be a key; quote it if the key is the text"]);
     refused("a: !!int x\n", &["f.yaml:1:4: \"x\" is not what its tag !!int says"]);
-    refused("<<: 1\n", &["f.yaml:1:5: `<<` merges mappings; this is none; write `<<: *anchor`, or quote the key if `<<` is a text"]);
+    refused(
+        "<<: 1\n",
+        &["f.yaml:1:5: `<<` merges mappings; this is none; write `<<: *anchor`, or quote the key if `<<` is a text"],
+    );
     refused(
         "name: {{ .Values.name }}\n",
-        &["f.yaml:1:8: a mapping or list can't be a key; is this a template such as {{ … }}? render it first: `helm template CHART | portcullis check -`"],
+        &[
+            "f.yaml:1:8: a mapping or list can't be a key; is this a template such as {{ … }}? render it first: `helm template CHART | portcullis check -`",
+        ],
     );
     refused("a\0b", &["f.yaml:1:2: this is a binary file, not YAML or JSON"]);
 }
@@ -135,7 +211,10 @@ fn what_cannot_be_read_is_named_with_its_place() {
 #[test]
 fn a_broken_document_does_not_hide_the_others() {
     let contents = read("f.yaml", b"a: 1\n---\nb: [\n---\nc: 3\n");
-    assert_eq!(contents.documents.iter().map(|document| document.json.as_str()).collect::<Vec<_>>(), [r#"{"a":1}"#, r#"{"c":3}"#]);
+    assert_eq!(
+        contents.documents.iter().map(|document| document.json.as_str()).collect::<Vec<_>>(),
+        [r#"{"a":1}"#, r#"{"c":3}"#]
+    );
     assert_eq!(contents.documents[1].start, Position { line: 5, column: 1 });
     assert_eq!(contents.errors.len(), 1);
 }
@@ -201,7 +280,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
-            prop::collection::hash_map("\\PC{0,6}", inner, 0..6).prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            prop::collection::hash_map("\\PC{0,6}", inner, 0..6)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -210,12 +290,14 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 fn as_yaml(value: &serde_json::Value, indentation: usize) -> String {
     let pad = " ".repeat(indentation);
     match value {
-        serde_json::Value::Array(items) if !items.is_empty() => {
-            items.iter().map(|item| format!("\n{pad}- {}", as_yaml(item, indentation + 2).trim_start_matches([' ']))).collect()
-        }
-        serde_json::Value::Object(members) if !members.is_empty() => {
-            members.iter().map(|(key, item)| format!("\n{pad}? {}\n{pad}: {}", json::quote(key), as_yaml(item, indentation + 2))).collect()
-        }
+        serde_json::Value::Array(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| format!("\n{pad}- {}", as_yaml(item, indentation + 2).trim_start_matches([' '])))
+            .collect(),
+        serde_json::Value::Object(members) if !members.is_empty() => members
+            .iter()
+            .map(|(key, item)| format!("\n{pad}? {}\n{pad}: {}", json::quote(key), as_yaml(item, indentation + 2)))
+            .collect(),
         other => other.to_string(),
     }
 }

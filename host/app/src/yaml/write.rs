@@ -46,7 +46,14 @@ pub(super) fn write(nodes: &[Node], root: usize) -> Option<(String, Positions)> 
     Some((json, Positions::written(places)))
 }
 
-fn begin<'n>(nodes: &'n [Node], node: usize, position: Position, json: &mut String, places: &mut Vec<(usize, Position)>, frames: &mut Vec<Frame<'n>>) {
+fn begin<'n>(
+    nodes: &'n [Node],
+    node: usize,
+    position: Position,
+    json: &mut String,
+    places: &mut Vec<(usize, Position)>,
+    frames: &mut Vec<Frame<'n>>,
+) {
     places.push((json.len(), position));
     match &nodes[node].value {
         NodeValue::Scalar(Scalar::Token(token)) => json.push_str(token),

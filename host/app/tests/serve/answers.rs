@@ -6,7 +6,7 @@ use portcullis::store::Snapshots;
 use portcullis_core::policy::FailurePolicy;
 use serde_json::json;
 
-use super::fixture::{Does, Server, client, config, policy, post, review, send, snapshot};
+use super::fixture::{Does, Server, client, config, eventually, policy, post, review, send, snapshot};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_http_versions_both_tls_versions_and_both_review_versions_are_answered() {
@@ -30,7 +30,8 @@ async fn both_http_versions_both_tls_versions_and_both_review_versions_are_answe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_path_asks_the_policies_of_its_failure_policy() {
-    let policies = vec![policy("strict", FailurePolicy::Fail, Does::Deny), policy("lenient", FailurePolicy::Ignore, Does::Allow)];
+    let policies =
+        vec![policy("strict", FailurePolicy::Fail, Does::Deny), policy("lenient", FailurePolicy::Ignore, Does::Allow)];
     let server = Server::start(config(), Snapshots::of(snapshot(policies))).await;
     for (path, allowed) in [
         ("/validate", false),
@@ -49,17 +50,24 @@ async fn each_path_asks_the_policies_of_its_failure_policy() {
 async fn what_fails_before_a_policy_is_asked_is_answered_in_band_by_the_failure_policy() {
     let mut bounds = config();
     bounds.max_body = 4096;
-    let server = Server::start(bounds, Snapshots::of(snapshot(vec![policy("p", FailurePolicy::Fail, Does::Allow)]))).await;
+    let server =
+        Server::start(bounds, Snapshots::of(snapshot(vec![policy("p", FailurePolicy::Fail, Does::Allow)]))).await;
     let too_large = review("v1", "u").replace("\"c\"", &format!("\"{}\"", "c".repeat(5000)));
     let truncated = &review("v1", "u")[..200];
-    let uid_first = format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{{"a":"{}"}}}}}}"#, "x".repeat(5000));
+    let uid_first = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{{"a":"{}"}}}}}}"#,
+        "x".repeat(5000)
+    );
     let cases = [
         ("larger than allowed", uid_first.as_str(), "application/json", "larger than"),
         ("another content type", &review("v1", "u"), "text/yaml", "content type is text/yaml"),
     ];
     for (what, body, content_type, expected) in cases {
-        for (path, allowed) in [("/validate/fail", false), ("/validate/ignore", true), ("/validate", false), ("/mutate/ignore", true)] {
-            let request = server.client().post(server.url(path)).header("content-type", content_type).body(body.to_owned());
+        for (path, allowed) in
+            [("/validate/fail", false), ("/validate/ignore", true), ("/validate", false), ("/mutate/ignore", true)]
+        {
+            let request =
+                server.client().post(server.url(path)).header("content-type", content_type).body(body.to_owned());
             let reply = send(request).await;
             assert_eq!(reply.allowed("u"), allowed, "{what} on {path}");
             assert!(reply.text.contains(expected), "{what}: {}", reply.text);
@@ -67,7 +75,8 @@ async fn what_fails_before_a_policy_is_asked_is_answered_in_band_by_the_failure_
     }
     // What the core refuses is in-band too.
     assert!(!server.post("/validate/fail", review("v2", "u")).await.allowed("u"));
-    // The uid comes too late to be read, or never: out of band, with the reason.
+    // Broken off, or with the uid at the very end: in-band where there is one, else a
+    // 400 that says why.
     for body in [too_large.as_str(), truncated, "", "[]", "{\"request\":{}}", "no JSON"] {
         let reply = server.post("/validate/fail", body.to_owned()).await;
         let has_uid = body.contains("\"uid\"");
@@ -80,10 +89,15 @@ async fn what_fails_before_a_policy_is_asked_is_answered_in_band_by_the_failure_
 async fn one_byte_more_than_32_mebibytes_is_answered_in_band() {
     let server = Server::judging(Does::Allow).await;
     let frame = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","padding":""}}"#;
-    let body = |size: usize| frame.replace(r#""padding":"""#, &format!(r#""padding":"{}""#, "x".repeat(size - frame.len())));
+    let body =
+        |size: usize| frame.replace(r#""padding":"""#, &format!(r#""padding":"{}""#, "x".repeat(size - frame.len())));
     for chunked in [false, true] {
         let body = body((32 << 20) + 1);
-        let body = if chunked { reqwest::Body::wrap_stream(futures_util::stream::once(async { Ok::<_, std::io::Error>(body) })) } else { body.into() };
+        let body = if chunked {
+            reqwest::Body::wrap_stream(futures_util::stream::once(async { Ok::<_, std::io::Error>(body) }))
+        } else {
+            body.into()
+        };
         let reply = server.post("/validate/fail?timeout=30s", body).await;
         assert!(!reply.allowed("u"));
         assert!(reply.text.contains("larger than 32 MiB"), "{}", reply.text);
@@ -103,7 +117,8 @@ async fn a_panic_does_not_lose_the_answer_and_the_server_lives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_fails_is_answered_by_its_failure_policy() {
-    let policies = vec![policy("strict", FailurePolicy::Fail, Does::Fail), policy("lenient", FailurePolicy::Ignore, Does::Fail)];
+    let policies =
+        vec![policy("strict", FailurePolicy::Fail, Does::Fail), policy("lenient", FailurePolicy::Ignore, Does::Fail)];
     let server = Server::start(config(), Snapshots::of(snapshot(policies))).await;
     assert!(!server.post("/validate/fail", review("v1", "u")).await.allowed("u"));
     assert!(server.post("/validate/ignore", review("v1", "u")).await.allowed("u"));
@@ -123,12 +138,16 @@ async fn a_review_that_finds_no_turn_is_answered_in_band() {
     bounds.max_requests = 1;
     let waiting = policy("p", FailurePolicy::Fail, Does::Wait(go.clone()));
     let server = Server::start(bounds, Snapshots::of(snapshot(vec![waiting]))).await;
-    let (first, second) = tokio::join!(
-        server.post("/validate/fail?timeout=2s", review("v1", "a")),
-        server.post("/validate/fail?timeout=1s", review("v1", "b")),
-    );
-    assert!(!first.allowed("a") && !second.allowed("b"));
-    assert!(first.text.contains("too many reviews") || second.text.contains("too many reviews"), "{} {}", first.text, second.text);
+    let second = async {
+        eventually("the first has its turn", async || server.metrics.exposition().contains("requests_in_flight 1"))
+            .await;
+        let reply = server.post("/validate/fail?timeout=1s", review("v1", "second")).await;
+        go.notify_one();
+        reply
+    };
+    let (first, second) = tokio::join!(server.post("/validate/fail?timeout=30s", review("v1", "first")), second);
+    assert!(!first.allowed("first") && first.text.contains("p/r: no"), "{}", first.text);
+    assert!(!second.allowed("second") && second.text.contains("too many reviews"), "{}", second.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

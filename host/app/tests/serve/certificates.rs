@@ -105,7 +105,9 @@ async fn with_a_client_ca_only_its_clients_are_let_in() {
         let answered = client.post(server.url("/validate")).body(review("v1", "u")).send().await.is_ok();
         assert_eq!(answered, let_in);
     }
-    let client = client(&ca).identity(reqwest::Identity::from_pem(format!("{}{}", issuer.certificate_pem, issuer.key_pem).as_bytes()).unwrap());
+    let client = client(&ca).identity(
+        reqwest::Identity::from_pem(format!("{}{}", issuer.certificate_pem, issuer.key_pem).as_bytes()).unwrap(),
+    );
     assert!(post(&client.build().unwrap(), &server.url("/validate"), review("v1", "u")).await.allowed("u"));
 }
 

@@ -80,17 +80,42 @@ fn an_empty_folder_runs_none_and_a_missing_one_is_bad_usage() {
 fn a_document_that_can_not_be_used_is_reported_with_file_line_and_reason() {
     let unnamed = "apiVersion: portcullis.dev/v1alpha1\nkind: ClusterPolicy\nspec: {module: builtin/storage}\n";
     for (text, line, expected, policies) in [
-        ("kind: {", 1, "", vec![]),
+        ("kind: {", 0, "", vec![]),
         ("apiVersion: v1\nkind: ConfigMap\n", 1, "no policy document", vec![]),
         (unnamed, 0, "metadata.name: is missing", vec![]),
-        (&document("p", "  failurePolcy: Fail\n"), 8, "spec.failurePolcy: unknown field; did you mean failurePolicy?", vec![]),
+        (
+            &document("p", "  failurePolcy: Fail\n"),
+            8,
+            "spec.failurePolcy: unknown field; did you mean failurePolicy?",
+            vec![],
+        ),
         (&document("p", "  timeout: soon\n"), 8, "spec.timeout: \"soon\" is no duration", vec![]),
-        (&document("p", "").replace("builtin/storage", "builtin/storge"), 6, "built in are builtin/storage", vec![broken("p")]),
+        (
+            &document("p", "").replace("builtin/storage", "builtin/storge"),
+            6,
+            "built in are builtin/storage",
+            vec![broken("p")],
+        ),
         (&document("p", "").replace("builtin/storage", "./none.wasm"), 6, "none.wasm can't be read", vec![broken("p")]),
-        (&document("p", "").replace("builtin/storage", "oci://a/b@sha256:00"), 6, "this version loads builtin/NAME", vec![broken("p")]),
-        (&document("p", "").replace("database-remote-storage", "database"), 7, "is \"database\"; builtin/storage has", vec![broken("p")]),
+        (
+            &document("p", "").replace("builtin/storage", "oci://a/b@sha256:00"),
+            6,
+            "this version loads builtin/NAME",
+            vec![broken("p")],
+        ),
+        (
+            &document("p", "").replace("database-remote-storage", "database"),
+            7,
+            "is \"database\"; builtin/storage has",
+            vec![broken("p")],
+        ),
         (&document("p", "").replace("  policy: database-remote-storage\n", ""), 5, "has several", vec![broken("p")]),
-        (&document("p", "  settings:\n    noSuchSetting: 1\n"), 9, "spec.settings.noSuchSetting: unknown field", vec![broken("p")]),
+        (
+            &document("p", "  settings:\n    noSuchSetting: 1\n"),
+            9,
+            "spec.settings.noSuchSetting: unknown field",
+            vec![broken("p")],
+        ),
         (&document("p", "  match:\n    where: [\"$[\"]\n"), 9, "is no JSONPath", vec![broken("p")]),
     ] {
         let mut folder = Folder::of(&[("p.yaml", text)]);
@@ -114,7 +139,11 @@ fn a_module_file_is_found_beside_its_document() {
     let loaded = folder.load();
     assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
     assert_eq!(names(&loaded), [works("p")]);
-    assert_eq!(format!("sha256:{}", loaded.policies[0].digest), module.digest, "one digest for one module, wherever it comes from");
+    assert_eq!(
+        format!("sha256:{}", loaded.policies[0].digest),
+        module.digest,
+        "one digest for one module, wherever it comes from"
+    );
     // A module that is none sets its policy aside, and keeps the old one that runs.
     fs::write(folder.0.path().join("modules/storage.wasm"), "no wasm").unwrap();
     let loaded = folder.load();
@@ -152,7 +181,11 @@ fn a_broken_new_version_never_replaces_a_working_old_one() {
 
 #[test]
 fn a_deleted_document_goes_and_a_second_of_its_name_does_not_count() {
-    let mut folder = Folder::of(&[("1.yaml", &document("a", "")), ("2.yaml", &document("a", "  order: 7\n")), ("3.yaml", &document("b", ""))]);
+    let mut folder = Folder::of(&[
+        ("1.yaml", &document("a", "")),
+        ("2.yaml", &document("a", "  order: 7\n")),
+        ("3.yaml", &document("b", "")),
+    ]);
     let loaded = folder.load();
     assert_eq!(names(&loaded), [works("a"), works("b")]);
     assert_eq!(loaded.policies[0].document.spec.order, 100, "the first counts");
@@ -182,14 +215,21 @@ async fn a_mounted_config_map_is_followed_through_its_data_link() {
     let cluster = Arc::new(NoCluster { reason: "a test has none".to_owned() });
     let metrics = Arc::new(Metrics::new());
     let following = tokio::spawn(store::follow(store, cluster, snapshots.clone(), metrics.clone()));
-    let orders = || snapshots.current().map(|current| current.snapshot.policies.iter().map(|policy| policy.document.spec.order).collect::<Vec<_>>());
+    let orders = || {
+        snapshots.current().map(|current| {
+            current.snapshot.policies.iter().map(|policy| policy.document.spec.order).collect::<Vec<_>>()
+        })
+    };
     eventually("the first version is in use", async || orders() == Some(vec![1])).await;
     symlink("..2", path.join("..data_tmp")).unwrap();
     fs::rename(path.join("..data_tmp"), path.join("..data")).unwrap();
     eventually("the second version is in use", async || orders() == Some(vec![2])).await;
     assert_eq!(snapshots.current().unwrap().generation, 2);
     fs::write(path.join("..2/p.yaml"), "kind: {").unwrap();
-    eventually("the broken version was refused", async || metrics.exposition().contains(r#"reloads_total{what="policies",result="refused"} 1"#)).await;
+    eventually("the broken version was refused", async || {
+        metrics.exposition().contains(r#"reloads_total{what="policies",result="refused"} 1"#)
+    })
+    .await;
     assert_eq!(orders(), Some(vec![2]), "the version before stays in use");
     following.abort();
 }

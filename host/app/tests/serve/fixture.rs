@@ -36,7 +36,9 @@ struct Fake(Does);
 impl Evaluate for Fake {
     fn evaluate<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, Evaluation> {
         async move {
-            let finding = json!({"rule": "r", "level": "deny", "message": "no", "path": "spec", "subject": "s", "value": "v"}).to_string();
+            let finding =
+                json!({"rule": "r", "level": "deny", "message": "no", "path": "spec", "subject": "s", "value": "v"})
+                    .to_string();
             let outcome = match &self.0 {
                 Does::Allow => Ok(RawReview::default()),
                 Does::Deny => Ok(RawReview { findings: vec![finding], ..RawReview::default() }),
@@ -56,9 +58,21 @@ impl Evaluate for Fake {
 pub fn policy(name: &str, failure_policy: FailurePolicy, does: Does) -> Arc<Policy> {
     let spec = PolicySpec { failure_policy, ..PolicySpec::of_module("builtin/fake") };
     let document = PolicyDocument { id: PolicyId::cluster(name), spec };
-    let rule = Rule { id: "r".to_owned(), severity: Severity::High, title: "a rule".to_owned(), reason: String::new(), url: String::new() };
+    let rule = Rule {
+        id: "r".to_owned(),
+        severity: Severity::High,
+        title: "a rule".to_owned(),
+        reason: String::new(),
+        url: String::new(),
+    };
     let all = || vec!["*".to_owned()];
-    let matches = vec![MatchRule { api_groups: all(), api_versions: all(), resources: all(), operations: all(), scope: Scope::Any }];
+    let matches = vec![MatchRule {
+        api_groups: all(),
+        api_versions: all(),
+        resources: all(),
+        operations: all(),
+        scope: Scope::Any,
+    }];
     let description = Description {
         name: name.to_owned(),
         version: String::new(),
@@ -70,7 +84,13 @@ pub fn policy(name: &str, failure_policy: FailurePolicy, does: Does) -> Arc<Poli
         samples: Vec::new(),
     };
     let matcher = Matcher::new(&document, Some(&description)).unwrap();
-    Arc::new(Policy { document, description: Some(description), digest: String::new(), matcher, evaluator: Ok(Arc::new(Fake(does))) })
+    Arc::new(Policy {
+        document,
+        description: Some(description),
+        digest: String::new(),
+        matcher,
+        evaluator: Ok(Arc::new(Fake(does))),
+    })
 }
 
 pub fn snapshot(policies: Vec<Arc<Policy>>) -> Snapshot {
@@ -172,8 +192,14 @@ pub async fn post(client: &reqwest::Client, url: &str, body: impl Into<reqwest::
 
 pub async fn send(request: reqwest::RequestBuilder) -> Reply {
     let response = request.send().await.unwrap();
-    let headers = response.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-    Reply { status: response.status().as_u16(), version: response.version(), headers, text: response.text().await.unwrap() }
+    let headers =
+        response.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    Reply {
+        status: response.status().as_u16(),
+        version: response.version(),
+        headers,
+        text: response.text().await.unwrap(),
+    }
 }
 
 /// A review of a ConfigMap.

@@ -39,7 +39,10 @@ async fn a_swapped_snapshot_judges_the_next_request_not_the_one_in_flight() {
     let go = Arc::new(Notify::new());
     let server = Server::judging(Does::Wait(go.clone())).await;
     let swap = async {
-        eventually("the first request is in flight", async || server.metrics.exposition().contains("requests_in_flight 1")).await;
+        eventually("the first request is in flight", async || {
+            server.metrics.exposition().contains("requests_in_flight 1")
+        })
+        .await;
         server.snapshots.publish(snapshot(vec![policy("p", FailurePolicy::Fail, Does::Allow)]));
         let second = server.post("/validate/fail", review("v1", "second")).await;
         go.notify_one();
@@ -62,19 +65,29 @@ async fn a_drain_answers_what_is_in_flight_and_then_ends() {
         let builder = client(server.running.ca_pem.as_deref().unwrap());
         let client = if http1 { builder.http1_only() } else { builder }.build().unwrap();
         let url = server.url("/validate/fail?timeout=30s");
-        let first = { let (client, url) = (client.clone(), url.clone()); tokio::spawn(async move { post(&client, &url, review("v1", "first")).await }) };
+        let first = {
+            let (client, url) = (client.clone(), url.clone());
+            tokio::spawn(async move { post(&client, &url, review("v1", "first")).await })
+        };
         eventually("a call is in flight", async || metrics.exposition().contains("requests_in_flight 1")).await;
 
         let shutdown = tokio::spawn(server.running.shutdown());
         eventually("not ready", async || probe(metrics_addr, "/readyz").await.0 == 503).await;
         // During the delay new calls are still taken.
-        let second = { let (client, url) = (client.clone(), url.clone()); tokio::spawn(async move { post(&client, &url, review("v1", "second")).await }) };
+        let second = {
+            let (client, url) = (client.clone(), url.clone());
+            tokio::spawn(async move { post(&client, &url, review("v1", "second")).await })
+        };
         eventually("another call is in flight", async || metrics.exposition().contains("requests_in_flight 2")).await;
         eventually("no new connection", async || TcpStream::connect(addr).await.is_err()).await;
         assert!(!shutdown.is_finished(), "calls are still in flight");
         go.notify_one();
         go.notify_one();
-        eventually("one call is left or none", async || { go.notify_one(); first.is_finished() && second.is_finished() }).await;
+        eventually("one call is left or none", async || {
+            go.notify_one();
+            first.is_finished() && second.is_finished()
+        })
+        .await;
         let (first, second) = (first.await.unwrap(), second.await.unwrap());
         assert!(!first.allowed("first") && !second.allowed("second"));
         if http1 {

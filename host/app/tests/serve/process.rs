@@ -40,7 +40,9 @@ impl Drop for Serving {
 impl Serving {
     fn start(arguments: &[&str]) -> Serving {
         let mut command = portcullis();
-        command.args(["serve", "--address", "127.0.0.1", "--port", "0", "--metrics-port", "0", "--log-format", "json"]).args(arguments);
+        command
+            .args(["serve", "--address", "127.0.0.1", "--port", "0", "--metrics-port", "0", "--log-format", "json"])
+            .args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         Serving { child, log }
@@ -74,7 +76,9 @@ fn alone_it_prints_help_and_wrong_use_ends_with_2_and_one_clear_message() {
     }
     let (code, help, _) = run(&["serve", "--help"]);
     assert_eq!(code, Some(0));
-    for word in ["Answer admission reviews over HTTPS", "Certificates:", "Limits:", "[default: 8443]", "PORTCULLIS_TLS_CERT"] {
+    for word in
+        ["Answer admission reviews over HTTPS", "Certificates:", "Limits:", "[default: 8443]", "PORTCULLIS_TLS_CERT"]
+    {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
     for (arguments, expected) in [
@@ -114,7 +118,10 @@ async fn it_serves_the_built_in_policies_and_ends_with_0_after_sigterm() {
         assert!(reply.allowed("u-1"));
     }
     let decision = serving.line("decision");
-    assert_eq!((&decision["uid"], &decision["kind"], &decision["user"], &decision["allowed"]), (&"u-1".into(), &"ConfigMap".into(), &"alice".into(), &true.into()));
+    assert_eq!(
+        (&decision["uid"], &decision["kind"], &decision["user"], &decision["allowed"]),
+        (&"u-1".into(), &"ConfigMap".into(), &"alice".into(), &true.into())
+    );
     serving.signal("TERM");
     serving.line("drained: every call was answered");
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));

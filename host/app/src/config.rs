@@ -230,7 +230,7 @@ impl ServeSettings {
 /// Reads a configuration file.
 fn read(path: &Path) -> Result<ServeSettings> {
     let bytes = fs::read(path).with_context(|| format!("can't read the configuration file {}", path.display()))?;
-    let contents = yaml::read(&path.display().to_string(), &bytes);
+    let contents = yaml::read(&path.display().to_string(), &bytes).strict();
     if let Some(error) = contents.errors.into_iter().next() {
         return Err(error.into());
     }

@@ -13,9 +13,30 @@ use crate::policy::{DocumentError, Exclude, LabelSelector, PolicyDocument};
 use crate::review::UserInfo;
 use crate::selector::Labels;
 
+/// Namespaces that a policy of unknown reach leaves alone: the cluster's own and
+/// the engine's (`portcullis-system`), which recovery goes through.
+const VITAL_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "portcullis-system"];
+/// Groups and resources that it leaves alone: what nodes, controllers and the
+/// engine itself need to go on, and what it takes to mend the policy.
+const VITAL_RESOURCES: [(&str, &str); 12] = [
+    ("", "namespaces"),
+    ("", "nodes"),
+    ("", "events"),
+    ("", "bindings"),
+    ("events.k8s.io", "*"),
+    ("coordination.k8s.io", "*"),
+    ("authentication.k8s.io", "*"),
+    ("authorization.k8s.io", "*"),
+    ("admissionregistration.k8s.io", "*"),
+    ("apiextensions.k8s.io", "*"),
+    ("apiregistration.k8s.io", "*"),
+    ("portcullis.dev", "*"),
+];
+
 /// What a policy matches: its reach and its document together.
 #[derive(Debug)]
 pub struct Matcher {
+    /// Empty where the module can't be described.
     declared: Vec<MatchRule>,
     narrowed: Vec<MatchRule>,
     namespace: Option<String>,
@@ -87,7 +108,9 @@ pub enum Selectable<'d> {
 
 impl Matcher {
     /// Reads what a document and the description under its settings match. A
-    /// policy whose module can't be described matches what its document says.
+    /// policy whose module can't be described matches what its document says, and
+    /// where that says nothing everything but what the cluster lives on: it
+    /// fails closed, and never in its own way.
     ///
     /// # Errors
     /// Where a JSONPath or selector is broken, or nothing says what is matched.
@@ -120,6 +143,9 @@ impl Matcher {
     pub fn rules(&self, target: Target<'_>) -> RuleMatch {
         if self.namespace.as_ref().is_some_and(|namespace| namespace != target.namespace || target.is_namespace) {
             return RuleMatch::No;
+        }
+        if self.declared.is_empty() && self.narrowed.is_empty() {
+            return if is_vital(target) { RuleMatch::No } else { RuleMatch::Yes };
         }
         match (any(&self.declared, target), any(&self.narrowed, target)) {
             (RuleMatch::No, _) if !self.declared.is_empty() => RuleMatch::No,
@@ -189,6 +215,11 @@ impl Matcher {
         };
         self.conditions.is_empty() || objects.iter().any(holds)
     }
+}
+
+fn is_vital(target: Target<'_>) -> bool {
+    let of = |(group, resource): &(&str, &str)| *group == target.group && (*resource == "*" || *resource == target.resource);
+    VITAL_NAMESPACES.contains(&target.namespace) || VITAL_RESOURCES.iter().any(of)
 }
 
 /// The selectors' requirements that have too many or too few values, by path.
@@ -340,6 +371,18 @@ mod tests {
         let objects = Selectable::Objects(vec![document.root()]);
         let matcher = matcher(json!({"where": ["$.nothing"]})).expect("a matcher");
         assert_eq!(matcher.selects(&NamespaceLabels::ClusterScoped, &objects), Selected::Yes);
+    }
+
+    #[test]
+    fn a_policy_of_unknown_reach_leaves_alone_what_the_cluster_lives_on() {
+        let matcher = matcher(json!({})).expect("a matcher");
+        let of = |group, resource, namespace| matcher.rules(Target { group, resource, namespace, ..target("", None) });
+        assert_eq!(of("apps", "statefulsets", "shop"), RuleMatch::Yes);
+        for (group, resource, namespace) in
+            [("coordination.k8s.io", "leases", "shop"), ("", "nodes", ""), ("apps", "deployments", "kube-system"), ("portcullis.dev", "clusterpolicies", "")]
+        {
+            assert_eq!(of(group, resource, namespace), RuleMatch::No, "{group} {resource} {namespace}");
+        }
     }
 
     #[test]

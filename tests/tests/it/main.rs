@@ -2,5 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod architecture;
+mod cases;
 mod golden;
+mod guest;
+mod hostile;
+mod property;
 mod server;
+mod suite;

@@ -60,7 +60,10 @@ impl Input {
         match bytes {
             Ok(bytes) => {
                 let contents = yaml::read(source, &bytes);
-                self.problems.extend(contents.errors.iter().map(ToString::to_string));
+                // A document with a key that stands twice is judged as kubectl
+                // would send it, and is a problem all the same.
+                let repeated = contents.documents.iter().flat_map(|document| &document.repeated);
+                self.problems.extend(contents.errors.iter().chain(repeated).map(ToString::to_string));
                 self.documents.extend(contents.documents.into_iter().map(|document| Given { document, named }));
             }
             Err(error) => self.problems.push(format!("{source}: can't be read: {error}")),

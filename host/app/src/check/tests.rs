@@ -100,7 +100,7 @@ fn policy(name: &str, phase: &str, writes: Value, evaluator: Arc<dyn Evaluate>) 
     let matcher = Matcher::new(&document, Some(&description)).unwrap();
     Arc::new(Policy {
         document,
-        description: Some(description),
+        description: Some(description.into()),
         digest: String::new(),
         matcher,
         evaluator: Ok(evaluator),

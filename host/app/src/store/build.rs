@@ -102,7 +102,7 @@ fn one(engine: &Engine, modules: &Modules, candidate: &Candidate, running: Optio
             let evaluator: Arc<dyn Evaluate> = configured.evaluator;
             let policy = Policy {
                 document: document.clone(),
-                description: Some(configured.description),
+                description: Some(configured.description.into()),
                 digest: binary.digest,
                 matcher,
                 evaluator: Ok(evaluator),
@@ -187,7 +187,7 @@ fn set_aside(candidate: &Candidate, digest: &str, broken: Broken) -> Built {
     let problem = Problem { policy: Some(document.id.clone()), ..place.problem(&error.path, error.message.clone()) };
     let policy = Policy {
         document: document.clone(),
-        description,
+        description: description.map(Into::into),
         digest: digest.to_owned(),
         matcher: matcher
             .unwrap_or_else(|error| unreachable!("a matcher without conditions and selectors can't fail: {error}")),

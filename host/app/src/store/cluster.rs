@@ -52,7 +52,7 @@ fn read(path: &Path, objects: &mut Vec<String>) -> Result<(), ClusterError> {
     let file = path.display().to_string();
     let bytes =
         std::fs::read(path).map_err(|error| ClusterError::Read { file: file.clone(), reason: error.to_string() })?;
-    let contents = yaml::read(&file, &bytes);
+    let contents = yaml::read(&file, &bytes).strict();
     if let Some(error) = contents.errors.into_iter().next() {
         return Err(error.into());
     }

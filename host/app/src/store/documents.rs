@@ -127,7 +127,7 @@ impl Found {
     }
 
     fn read(&mut self, file: &str, folder: Option<&Path>, bytes: &[u8]) {
-        let contents = yaml::read(file, bytes);
+        let contents = yaml::read(file, bytes).strict();
         for error in contents.errors {
             self.unreadable.push(file.to_owned());
             let line = (error.position.line > 0).then_some(error.position.line);

@@ -78,6 +78,8 @@ struct Composer<'s> {
     open: Vec<Open>,
     /// Members that merges have copied: merges of merges grow like aliases do.
     merged: usize,
+    /// Keys of the current document that stand twice.
+    repeated: Vec<SyntaxError>,
 }
 
 /// Reads a chunk: one document, or several that `...` ends.
@@ -137,6 +139,7 @@ impl<'s> Composer<'s> {
             anchors: HashMap::new(),
             open: Vec::new(),
             merged: 0,
+            repeated: Vec::new(),
         }
     }
 
@@ -163,6 +166,7 @@ impl<'s> Composer<'s> {
                 self.nodes.clear();
                 self.anchors.clear();
                 self.merged = 0;
+                self.repeated.clear();
                 Ok(None)
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(None),
@@ -285,9 +289,8 @@ impl<'s> Composer<'s> {
         if !mapping.own.insert(key.clone()) {
             let first = mapping.index.get(&key).map(|index| mapping.members[*index].position);
             let first = first.map(|first| format!(" (first in line {})", first.line)).unwrap_or_default();
-            return Err(self
-                .error(position, format!("the key {key:?} stands twice in this mapping{first}"))
-                .with_hint("remove or rename one of them"));
+            let what = format!("the key {key:?} stands twice in this mapping{first}; kubectl takes the later one");
+            self.repeated.push(self.error(position, what).with_hint("remove or rename one of them"));
         }
         self.key(Key::Named(key, position));
         Ok(())
@@ -335,7 +338,8 @@ impl<'s> Composer<'s> {
         }
         let (json, positions) =
             write::write(&self.nodes, root).ok_or_else(|| SyntaxError::too_large(self.source, start))?;
-        Ok(Some(Document { source: self.source.clone(), start, json, positions }))
+        let repeated = self.repeated.clone();
+        Ok(Some(Document { source: self.source.clone(), start, json, positions, repeated }))
     }
 }
 

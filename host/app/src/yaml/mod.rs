@@ -7,8 +7,8 @@
 //!                                           └ YAML: compose ─ write ─ JSON + places
 //! ```
 //! YAML means what it means to kubectl (sigs.k8s.io/yaml on goyaml.v2; the table
-//! in `scalar` was checked against kubectl 1.32), except that a key that stands
-//! twice is an error. A broken document doesn't hide the others. Nothing
+//! in `scalar` was checked against kubectl 1.32); a key that stands twice is an
+//! error that comes beside the document. A broken document doesn't hide the others. Nothing
 //! recurses, and what aliases expand to is bounded.
 
 mod compose;
@@ -48,6 +48,10 @@ pub struct Document {
     pub json: String,
     /// Where its values were written.
     pub positions: Positions,
+    /// Keys that stand twice in it. In `json` the later one counts, as it does
+    /// to kubectl; whoever reads the document has to report the others, or to
+    /// refuse it.
+    pub repeated: Vec<SyntaxError>,
 }
 
 /// What a text holds.
@@ -85,7 +89,7 @@ pub fn read(source: &str, bytes: &[u8]) -> Contents {
 /// # Errors
 /// `line:column: what; hint`, or that there are several.
 pub fn single(text: &str) -> Result<Option<serde_json::Value>, String> {
-    let mut contents = read("", text.as_bytes());
+    let mut contents = read("", text.as_bytes()).strict();
     if let Some(error) = contents.errors.first() {
         return Err(error.to_string().trim_start_matches(':').trim_start().to_owned());
     }
@@ -94,6 +98,19 @@ pub fn single(text: &str) -> Result<Option<serde_json::Value>, String> {
     }
     let Some(document) = contents.documents.pop() else { return Ok(None) };
     serde_json::from_str(&document.json).map(Some).map_err(|error| format!("{}: {error}", document.start))
+}
+
+impl Contents {
+    /// Refuses documents with a key that stands twice: for what is configuration,
+    /// not input to be judged.
+    #[must_use]
+    pub fn strict(mut self) -> Contents {
+        let (sound, repeated): (Vec<_>, Vec<_>) =
+            self.documents.into_iter().partition(|document| document.repeated.is_empty());
+        self.documents = sound;
+        self.errors.extend(repeated.into_iter().flat_map(|document| document.repeated));
+        self
+    }
 }
 
 impl Document {
@@ -122,7 +139,7 @@ impl Document {
     fn slice(&self, value: json::Value<'_>) -> Document {
         let positions = self.positions.below(value.span().start);
         let start = positions.at(0).unwrap_or(self.start);
-        Document { source: self.source.clone(), start, json: value.raw().to_owned(), positions }
+        Document { source: self.source.clone(), start, json: value.raw().to_owned(), positions, repeated: Vec::new() }
     }
 }
 
@@ -197,7 +214,7 @@ fn read_json(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
             Ok(_) => {
                 let positions = Positions::of_text(lines.clone(), offset);
                 let start = lines.position(offset);
-                contents.documents.push(Document { source: source.clone(), start, json: text.to_owned(), positions });
+                contents.documents.push(Document { source: source.clone(), start, json: text.to_owned(), positions, repeated: Vec::new() });
             }
             Err(error) => {
                 contents.errors.push(SyntaxError::json(source, lines.position(offset + error.offset), &error));

@@ -86,7 +86,7 @@ pub fn policy(name: &str, failure_policy: FailurePolicy, does: Does) -> Arc<Poli
     let matcher = Matcher::new(&document, Some(&description)).unwrap();
     Arc::new(Policy {
         document,
-        description: Some(description),
+        description: Some(description.into()),
         digest: String::new(),
         matcher,
         evaluator: Ok(Arc::new(Fake(does))),

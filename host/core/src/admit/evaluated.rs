@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Need, Scoped};
-use crate::contract::{Description, Level, Lookup, Operation, RawReview, Read};
-use crate::edit::{Edit, apply, diff};
+use crate::contract::{Level, Operation, RawReview, Read};
+use crate::edit::{Edit, apply_document, diff_documents};
 use crate::evaluate::{Call, Evaluate, Failure};
-use crate::json::Value;
+use crate::json::{Document, Value};
 use crate::life::{JudgedAt, judged_at, put_back, ratchet};
 use crate::report::{PolicyReport, Verdict};
-use crate::verdict::{Said, SecretValues, finding_report, reads_secret_values, within_reach};
+use crate::verdict::{Said, SecretValues, finding_report, within_reach};
 use crate::view::{Tree, project};
 
-use super::Policy;
+use super::{Described, Policy};
 use super::context::{Context, empty_report};
 
 /// One policy's checked answer, before the object's life softens it.
 pub(super) struct Evaluated<'c, 'a> {
     context: &'c Context<'a>,
     policy: &'c Policy,
-    description: &'c Description,
+    description: &'c Described,
     said: Said,
     edited: Option<String>,
     patch: Vec<Edit>,
@@ -49,7 +49,7 @@ impl<'c, 'a> Evaluated<'c, 'a> {
         let (raw, cluster, ran) = asked.ask(review.operation, projected.as_deref(), old.as_deref()).await?;
         let with_time = |failure| (failure, ran);
         let mut said = Said::read(raw, description).map_err(with_time)?;
-        if reads_secret_values(description) {
+        if description.reads_secret_values {
             secrets.collect([projected.as_deref(), old.as_deref()].into_iter().flatten());
             secrets.collect(cluster.secrets().iter().map(AsRef::as_ref));
             said.redact(&secrets, description).map_err(with_time)?;
@@ -77,8 +77,11 @@ impl<'c, 'a> Evaluated<'c, 'a> {
         if let (Operation::Update, Some(old)) = (review.operation, review.old_object) {
             edits = put_back(edits, &review.kind.group, &review.kind.kind, object, old);
         }
-        let edited = apply(object.raw(), &edits).map_err(|error| Failure::Edit { reason: error.to_string() })?;
-        self.patch = diff(object.raw(), &edited);
+        let edited = apply_document(object, &edits).map_err(|error| Failure::Edit { reason: error.to_string() })?;
+        self.patch = match Document::parse(edited.as_bytes()) {
+            Ok(after) => diff_documents(object, after.root()),
+            Err(error) => return Err(Failure::Edit { reason: format!("the edited object is not JSON: {error}") }),
+        };
         self.edited = (!self.patch.is_empty()).then_some(edited);
         Ok(())
     }
@@ -164,7 +167,7 @@ impl<'c, 'a> Evaluated<'c, 'a> {
 struct Asked<'c, 'a> {
     context: &'c Context<'a>,
     evaluator: &'c dyn Evaluate,
-    description: &'c Description,
+    description: &'c Described,
 }
 
 impl Asked<'_, '_> {
@@ -173,7 +176,7 @@ impl Asked<'_, '_> {
         if Instant::now() >= context.deadline {
             return Err((Failure::Deadline, Duration::ZERO));
         }
-        let lookups: Arc<[Lookup]> = self.description.reach.lookups.clone().into();
+        let lookups = self.description.lookups.clone();
         let cluster = Arc::new(Scoped::new(context.snapshot.cluster.clone(), lookups, context.deadline));
         let call = Call {
             operation,
@@ -183,7 +186,7 @@ impl Asked<'_, '_> {
             now: context.now,
             deadline: context.deadline,
             cluster: cluster.clone(),
-            may_log: !reads_secret_values(self.description),
+            may_log: !self.description.reads_secret_values,
         };
         let evaluation = self.evaluator.evaluate(call).await;
         match evaluation.outcome {

@@ -8,11 +8,12 @@ mod evaluated;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cluster::ClusterView;
-use crate::contract::{Description, Phase};
+use crate::contract::{Description, Lookup, Phase};
 use crate::edit::Edit;
 use crate::evaluate::Evaluate;
 use crate::json::{Document, find_string};
@@ -20,7 +21,7 @@ use crate::matching::Matcher;
 use crate::policy::{FailurePolicy, PolicyDocument, PolicyId};
 use crate::report::{ObjectIdentity, PolicyReport};
 use crate::review::{BadReview, Denial, Response, Review, answer_version, encode};
-use crate::verdict::{Judged, merge};
+use crate::verdict::{Judged, merge, reads_secret_values};
 
 use self::context::{Context, Outcome};
 
@@ -37,13 +38,39 @@ pub struct Policy {
     /// The document.
     pub document: PolicyDocument,
     /// Under its settings; None where its module could not even be described.
-    pub description: Option<Description>,
+    pub description: Option<Described>,
     /// Digest of the module's bytes (sha256, hex), for reports.
     pub digest: String,
     /// What it matches: reach and document together.
     pub matcher: Matcher,
     /// What judges, or why nothing can: then `failurePolicy` answers.
     pub evaluator: Result<Arc<dyn Evaluate>, String>,
+}
+
+/// A description with what every request needs of it, worked out once.
+#[derive(Debug, Clone)]
+pub struct Described {
+    description: Description,
+    lookups: Arc<[Lookup]>,
+    reads_secret_values: bool,
+}
+
+impl From<Description> for Described {
+    fn from(description: Description) -> Described {
+        Described {
+            lookups: description.reach.lookups.clone().into(),
+            reads_secret_values: reads_secret_values(&description),
+            description,
+        }
+    }
+}
+
+impl Deref for Described {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        &self.description
+    }
 }
 
 /// Which of the snapshot's policies are asked.

@@ -64,7 +64,7 @@ fn policy_with(name: &str, spec: Json, description: Description, judge: Judge) -
     Arc::new(Policy {
         matcher: Matcher::new(&document, Some(&description)).unwrap(),
         document,
-        description: Some(description),
+        description: Some(description.into()),
         digest: String::new(),
         evaluator: Ok(Arc::new(Closure(judge))),
     })

@@ -35,6 +35,11 @@ static BEFORE: [u8; 24] = *b"hostile-before-describe:";
 #[used]
 static MODE: [u8; 14] = *b"hostile-mode=n";
 
+/// Group, version, kind and resource of what it wants to judge: a kind of its
+/// own, and one that the built-in policies judge too.
+const KINDS: [(&str, &str, &str, &str); 2] =
+    [("", "v1", "ConfigMap", "configmaps"), ("apps", "v1", "StatefulSet", "statefulsets")];
+
 thread_local! {
     static CONFIGURED: RefCell<BTreeMap<u32, (String, String)>> = const { RefCell::new(BTreeMap::new()) };
     static WARM: Cell<bool> = const { Cell::new(false) };
@@ -122,17 +127,27 @@ fn description(name: &str) -> Value {
         "rules": [{"id": "evil", "title": "evil"}],
         "settings": {"type": "object", "properties": {"when": {"enum": ["review", "configure", "warm-up"]}}},
         "reach": {
-            "matches": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"],
-                         "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}],
-            "reads": [{"apiVersion": "v1", "kind": "ConfigMap",
-                       "object": {"fields": {"metadata": {"fields": {"name": "value", "labels": "value"}}}}}],
+            "matches": KINDS.map(|(group, version, _, resource)| json!({
+                "apiGroups": [group], "apiVersions": [version], "resources": [resource],
+                "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+            })),
+            "reads": KINDS.map(|(group, version, kind, _)| json!({
+                "apiVersion": api_version(group, version), "kind": kind,
+                "object": {"fields": {"metadata": {"fields": {"name": "value", "labels": "value"}}}},
+            })),
             "lookups": [{"apiVersion": "v1", "kind": "ConfigMap", "fields": "value", "verbs": ["get", "list"],
                          "keys": ["spec.declared"]}],
-            "writes": [{"apiVersion": "v1", "kind": "ConfigMap", "pointers": ["/metadata/labels/hostile"]}],
+            "writes": KINDS.map(|(group, version, kind, _)| json!({
+                "apiVersion": api_version(group, version), "kind": kind, "pointers": ["/metadata/labels/hostile"],
+            })),
         },
     })
 }
 
 fn report_panics() {
     std::panic::set_hook(Box::new(|info| log::log(Level::Error, &info.to_string())));
+}
+
+fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }

@@ -278,6 +278,7 @@ impl Scoped {
 }
 
 fn projected(object: &str, lookup: &Lookup) -> Result<Arc<str>, String> {
-    let document = Document::parse(object.as_bytes()).map_err(|error| format!("the stored object is not JSON: {error}"))?;
+    let document =
+        Document::parse(object.as_bytes()).map_err(|error| format!("the stored object is not JSON: {error}"))?;
     Ok(project(document.root(), &lookup.fields).into())
 }

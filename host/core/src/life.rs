@@ -36,13 +36,43 @@ const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
 const CONTROLLER_ACCOUNTS: &str = "system:serviceaccount:kube-system:";
 
 const OWNERS: [OwnerKind; 7] = [
-    OwnerKind { group: "apps", version: "v1", kind: "StatefulSet", resource: "statefulsets", account: "statefulset-controller" },
-    OwnerKind { group: "apps", version: "v1", kind: "Deployment", resource: "deployments", account: "deployment-controller" },
-    OwnerKind { group: "apps", version: "v1", kind: "ReplicaSet", resource: "replicasets", account: "replicaset-controller" },
-    OwnerKind { group: "apps", version: "v1", kind: "DaemonSet", resource: "daemonsets", account: "daemon-set-controller" },
+    OwnerKind {
+        group: "apps",
+        version: "v1",
+        kind: "StatefulSet",
+        resource: "statefulsets",
+        account: "statefulset-controller",
+    },
+    OwnerKind {
+        group: "apps",
+        version: "v1",
+        kind: "Deployment",
+        resource: "deployments",
+        account: "deployment-controller",
+    },
+    OwnerKind {
+        group: "apps",
+        version: "v1",
+        kind: "ReplicaSet",
+        resource: "replicasets",
+        account: "replicaset-controller",
+    },
+    OwnerKind {
+        group: "apps",
+        version: "v1",
+        kind: "DaemonSet",
+        resource: "daemonsets",
+        account: "daemon-set-controller",
+    },
     OwnerKind { group: "batch", version: "v1", kind: "Job", resource: "jobs", account: "job-controller" },
     OwnerKind { group: "batch", version: "v1", kind: "CronJob", resource: "cronjobs", account: "cronjob-controller" },
-    OwnerKind { group: "", version: "v1", kind: "ReplicationController", resource: "replicationcontrollers", account: "replication-controller" },
+    OwnerKind {
+        group: "",
+        version: "v1",
+        kind: "ReplicationController",
+        resource: "replicationcontrollers",
+        account: "replication-controller",
+    },
 ];
 
 /// Where an object is judged.
@@ -92,7 +122,8 @@ const BOOKKEEPING: [&str; 3] = ["managedFields", "resourceVersion", "generation"
 pub fn ratchet(findings: &mut [Finding], before: &[Finding]) -> Vec<usize> {
     let denied_before = |finding: &Finding| {
         before.iter().any(|old| {
-            old.level == Level::Deny && (&old.rule, &old.subject, &old.value) == (&finding.rule, &finding.subject, &finding.value)
+            old.level == Level::Deny
+                && (&old.rule, &old.subject, &old.value) == (&finding.rule, &finding.subject, &finding.value)
         })
     };
     let mut softened = Vec::new();
@@ -108,7 +139,13 @@ pub fn ratchet(findings: &mut [Finding], before: &[Finding]) -> Vec<usize> {
 /// Where a policy judges an object: at an owner up the chain, if its controller
 /// made the object and the same policy matches that very owner for CREATE and
 /// UPDATE.
-pub async fn judged_at(review: &Review<'_>, matcher: &Matcher, namespace: &NamespaceLabels, cluster: &dyn ClusterView, deadline: Instant) -> JudgedAt {
+pub async fn judged_at(
+    review: &Review<'_>,
+    matcher: &Matcher,
+    namespace: &NamespaceLabels,
+    cluster: &dyn ClusterView,
+    deadline: Instant,
+) -> JudgedAt {
     let Some(object) = review.object else { return JudgedAt::Itself };
     if review.namespace.is_empty() || review.subresource.is_some() {
         return JudgedAt::Itself;
@@ -145,11 +182,15 @@ struct ControllerReference {
 }
 
 fn controller(object: Value<'_>) -> Option<ControllerReference> {
-    let references = object.path(&["metadata", "ownerReferences"]).filter(|references| references.kind() == Kind::Array)?;
-    let text = |reference: Value<'_>, name: &str| reference.get(name).and_then(Value::as_str).map(|text| text.into_owned());
-    let reference = references.items().find(|reference| reference.get("controller").and_then(Value::as_bool) == Some(true))?;
+    let references =
+        object.path(&["metadata", "ownerReferences"]).filter(|references| references.kind() == Kind::Array)?;
+    let text =
+        |reference: Value<'_>, name: &str| reference.get(name).and_then(Value::as_str).map(|text| text.into_owned());
+    let reference =
+        references.items().find(|reference| reference.get("controller").and_then(Value::as_bool) == Some(true))?;
     let (group_version, kind) = (text(reference, "apiVersion")?, text(reference, "kind")?);
-    let kind = OWNERS.iter().find(|owner| owner.kind == kind && owner.group == crate::objects::group(&group_version))?;
+    let kind =
+        OWNERS.iter().find(|owner| owner.kind == kind && owner.group == crate::objects::group(&group_version))?;
     Some(ControllerReference { kind, name: text(reference, "name")?, uid: text(reference, "uid")? })
 }
 
@@ -250,9 +291,13 @@ impl OwnerSearch<'_> {
 }
 
 fn has_template(set: Value<'_>, template: &str) -> bool {
-    set.path(&["spec", "volumeClaimTemplates"])
-        .filter(|templates| templates.kind() == Kind::Array)
-        .is_some_and(|templates| templates.items().any(|claim| claim.path(&["metadata", "name"]).and_then(Value::as_str).as_deref() == Some(template)))
+    set.path(&["spec", "volumeClaimTemplates"]).filter(|templates| templates.kind() == Kind::Array).is_some_and(
+        |templates| {
+            templates
+                .items()
+                .any(|claim| claim.path(&["metadata", "name"]).and_then(Value::as_str).as_deref() == Some(template))
+        },
+    )
 }
 
 /// The parent of a subresource whose object is of another kind (Scale,
@@ -273,20 +318,47 @@ pub fn parent_of_subresource(review: &Review<'_>) -> Option<ObjectName> {
 /// Fields that the API server refuses to change, as patterns. Sources:
 /// kubernetes/pkg/apis/{apps,core,batch,storage}/validation.
 const IMMUTABLE: [(&str, &str, &[&str]); 8] = [
-    ("apps", "StatefulSet", &["/spec/volumeClaimTemplates", "/spec/serviceName", "/spec/selector", "/spec/podManagementPolicy"]),
+    (
+        "apps",
+        "StatefulSet",
+        &["/spec/volumeClaimTemplates", "/spec/serviceName", "/spec/selector", "/spec/podManagementPolicy"],
+    ),
     ("apps", "Deployment", &["/spec/selector"]),
     ("apps", "ReplicaSet", &["/spec/selector"]),
     ("apps", "DaemonSet", &["/spec/selector"]),
     ("batch", "Job", &["/spec/selector", "/spec/template", "/spec/completionMode"]),
-    ("", "PersistentVolumeClaim", &["/spec/accessModes", "/spec/storageClassName", "/spec/selector", "/spec/volumeName", "/spec/volumeMode", "/spec/dataSource", "/spec/dataSourceRef"]),
+    (
+        "",
+        "PersistentVolumeClaim",
+        &[
+            "/spec/accessModes",
+            "/spec/storageClassName",
+            "/spec/selector",
+            "/spec/volumeName",
+            "/spec/volumeMode",
+            "/spec/dataSource",
+            "/spec/dataSourceRef",
+        ],
+    ),
     ("storage.k8s.io", "StorageClass", &["/provisioner", "/parameters", "/reclaimPolicy", "/volumeBindingMode"]),
-    ("", "Pod", &["/spec/volumes", "/spec/initContainers/*/volumeMounts", "/spec/containers/*/volumeMounts", "/spec/nodeName", "/spec/serviceAccountName"]),
+    (
+        "",
+        "Pod",
+        &[
+            "/spec/volumes",
+            "/spec/initContainers/*/volumeMounts",
+            "/spec/containers/*/volumeMounts",
+            "/spec/nodeName",
+            "/spec/serviceAccountName",
+        ],
+    ),
 ];
 
 /// Edits of an UPDATE, with those on fields that can't change turned into what
 /// the old object holds there, or left out.
 pub fn put_back(edits: Vec<Edit>, group: &str, kind: &str, new: Value<'_>, old: Value<'_>) -> Vec<Edit> {
-    let Some((_, _, patterns)) = IMMUTABLE.iter().find(|(of_group, of_kind, _)| (*of_group, *of_kind) == (group, kind)) else {
+    let Some((_, _, patterns)) = IMMUTABLE.iter().find(|(of_group, of_kind, _)| (*of_group, *of_kind) == (group, kind))
+    else {
         return edits;
     };
     let immutable = |path: &Pointer| patterns.iter().any(|pattern| path.matches(pattern));
@@ -314,15 +386,17 @@ fn only_removes(new: Option<Value<'_>>, old: Option<Value<'_>>) -> Option<bool> 
     let Some(old_list) = old.filter(|old| old.kind() == Kind::Array) else {
         return (items(new) == 0).then_some(false);
     };
-    let kept = new.filter(|new| new.kind() == Kind::Array).is_none_or(|new| {
-        new.items().all(|item| old_list.items().any(|held| held.equals(item)))
-    });
+    let kept = new
+        .filter(|new| new.kind() == Kind::Array)
+        .is_none_or(|new| new.items().all(|item| old_list.items().any(|held| held.equals(item))));
     kept.then(|| items(new) < old_list.len())
 }
 
 fn equal_but(new: Value<'_>, old: Value<'_>, but: &[&str]) -> bool {
     let one_way = |left: Value<'_>, right: Value<'_>| {
-        left.fields().filter(|(name, _)| !but.contains(&name.as_ref())).all(|(name, value)| right.get(&name).is_some_and(|other| other.equals(value)))
+        left.fields()
+            .filter(|(name, _)| !but.contains(&name.as_ref()))
+            .all(|(name, value)| right.get(&name).is_some_and(|other| other.equals(value)))
     };
     one_way(new, old) && one_way(old, new)
 }

@@ -118,7 +118,10 @@ impl Matcher {
         let matching = &document.spec.matching;
         let declared = description.map_or_else(Vec::new, |description| description.reach.matches.clone());
         if description.is_some() && declared.is_empty() && matching.resource_rules.is_empty() {
-            return Err(DocumentError::new("spec.match.resourceRules", "is empty; this policy declares no kinds of its own, so the document has to name them"));
+            return Err(DocumentError::new(
+                "spec.match.resourceRules",
+                "is empty; this policy declares no kinds of its own, so the document has to name them",
+            ));
         }
         for (index, requirement) in selectors(document) {
             if requirement {
@@ -126,7 +129,12 @@ impl Matcher {
             }
         }
         let conditions = matching.conditions.iter().enumerate().map(|(index, path)| {
-            parse_json_path(path).map_err(|error| DocumentError::new(format!("spec.match.where[{index}]"), format!("{path:?} is no JSONPath (RFC 9535): {error}")))
+            parse_json_path(path).map_err(|error| {
+                DocumentError::new(
+                    format!("spec.match.where[{index}]"),
+                    format!("{path:?} is no JSONPath (RFC 9535): {error}"),
+                )
+            })
         });
         Ok(Matcher {
             declared,
@@ -150,7 +158,9 @@ impl Matcher {
         match (any(&self.declared, target), any(&self.narrowed, target)) {
             (RuleMatch::No, _) if !self.declared.is_empty() => RuleMatch::No,
             (_, RuleMatch::No) if !self.narrowed.is_empty() => RuleMatch::No,
-            (RuleMatch::OtherVersion(versions), _) | (_, RuleMatch::OtherVersion(versions)) => RuleMatch::OtherVersion(versions),
+            (RuleMatch::OtherVersion(versions), _) | (_, RuleMatch::OtherVersion(versions)) => {
+                RuleMatch::OtherVersion(versions)
+            }
             _ => RuleMatch::Yes,
         }
     }
@@ -190,18 +200,23 @@ impl Matcher {
                 NamespaceLabels::ClusterScoped => {}
                 NamespaceLabels::Known(labels) if self.namespace_selector.matches(labels) => {}
                 NamespaceLabels::Known(_) => return Selected::No,
-                NamespaceLabels::Unknown(reason) => unsure = Some(format!("the labels of the namespace are unknown: {reason}")),
+                NamespaceLabels::Unknown(reason) => {
+                    unsure = Some(format!("the labels of the namespace are unknown: {reason}"))
+                }
             }
         }
         if self.reads_object() {
             match objects {
                 Selectable::Objects(objects) => {
-                    let selected = self.object_selector.is_empty() || objects.iter().any(|object| self.object_selector.matches(&labels(*object)));
+                    let selected = self.object_selector.is_empty()
+                        || objects.iter().any(|object| self.object_selector.matches(&labels(*object)));
                     if !selected || !self.conditions_hold(objects) {
                         return Selected::No;
                     }
                 }
-                Selectable::Unknown(reason) => unsure = unsure.or(Some(format!("the object that the subresource belongs to is unknown: {reason}"))),
+                Selectable::Unknown(reason) => {
+                    unsure = unsure.or(Some(format!("the object that the subresource belongs to is unknown: {reason}")))
+                }
             }
         }
         unsure.map_or(Selected::Yes, Selected::Unsure)
@@ -218,7 +233,8 @@ impl Matcher {
 }
 
 fn is_vital(target: Target<'_>) -> bool {
-    let of = |(group, resource): &(&str, &str)| *group == target.group && (*resource == "*" || *resource == target.resource);
+    let of =
+        |(group, resource): &(&str, &str)| *group == target.group && (*resource == "*" || *resource == target.resource);
     VITAL_NAMESPACES.contains(&target.namespace) || VITAL_RESOURCES.iter().any(of)
 }
 
@@ -236,7 +252,9 @@ fn selectors(document: &PolicyDocument) -> impl Iterator<Item = (String, bool)> 
         });
         broken.collect::<Vec<_>>()
     };
-    of("namespaceSelector", &matching.namespace_selector).into_iter().chain(of("objectSelector", &matching.object_selector))
+    of("namespaceSelector", &matching.namespace_selector)
+        .into_iter()
+        .chain(of("objectSelector", &matching.object_selector))
 }
 
 fn is_service_account(account: &str, username: &str) -> bool {
@@ -253,7 +271,8 @@ fn any(rules: &[MatchRule], target: Target<'_>) -> RuleMatch {
     } else if but_version.iter().any(in_version) {
         RuleMatch::Yes
     } else {
-        let mut versions: Vec<&str> = but_version.iter().flat_map(|rule| &rule.api_versions).map(String::as_str).collect();
+        let mut versions: Vec<&str> =
+            but_version.iter().flat_map(|rule| &rule.api_versions).map(String::as_str).collect();
         versions.dedup();
         RuleMatch::OtherVersion(versions.join(", "))
     }
@@ -301,7 +320,15 @@ mod tests {
     }
 
     fn target(resource: &'static str, subresource: Option<&'static str>) -> Target<'static> {
-        Target { group: "apps", version: "v1", resource, subresource, operation: Operation::Create, namespace: "a", is_namespace: false }
+        Target {
+            group: "apps",
+            version: "v1",
+            resource,
+            subresource,
+            operation: Operation::Create,
+            namespace: "a",
+            is_namespace: false,
+        }
     }
 
     fn rule(resources: &[&str]) -> serde_json::Value {
@@ -339,7 +366,8 @@ mod tests {
 
     fn selects(matching: serde_json::Value, namespace: NamespaceLabels, objects: &[serde_json::Value]) -> Selected {
         let texts: Vec<String> = objects.iter().map(ToString::to_string).collect();
-        let documents: Vec<Document<'_>> = texts.iter().map(|text| Document::parse(text.as_bytes()).expect("JSON")).collect();
+        let documents: Vec<Document<'_>> =
+            texts.iter().map(|text| Document::parse(text.as_bytes()).expect("JSON")).collect();
         let objects = Selectable::Objects(documents.iter().map(Document::root).collect());
         matcher(matching).expect("a matcher").selects(&namespace, &objects)
     }
@@ -359,7 +387,10 @@ mod tests {
         assert_eq!(selects(by_object, labels(""), &[json!({})]), Selected::No);
 
         let condition = json!({"where": ["$.spec.volumeClaimTemplates[*]"]});
-        assert_eq!(selects(condition.clone(), labels(""), &[json!({"spec": {"volumeClaimTemplates": [{}]}})]), Selected::Yes);
+        assert_eq!(
+            selects(condition.clone(), labels(""), &[json!({"spec": {"volumeClaimTemplates": [{}]}})]),
+            Selected::Yes
+        );
         assert_eq!(selects(condition, labels(""), &[json!({"spec": {"volumeClaimTemplates": []}})]), Selected::No);
     }
 
@@ -378,17 +409,27 @@ mod tests {
         let matcher = matcher(json!({})).expect("a matcher");
         let of = |group, resource, namespace| matcher.rules(Target { group, resource, namespace, ..target("", None) });
         assert_eq!(of("apps", "statefulsets", "shop"), RuleMatch::Yes);
-        for (group, resource, namespace) in
-            [("coordination.k8s.io", "leases", "shop"), ("", "nodes", ""), ("apps", "deployments", "kube-system"), ("portcullis.dev", "clusterpolicies", "")]
-        {
+        for (group, resource, namespace) in [
+            ("coordination.k8s.io", "leases", "shop"),
+            ("", "nodes", ""),
+            ("apps", "deployments", "kube-system"),
+            ("portcullis.dev", "clusterpolicies", ""),
+        ] {
             assert_eq!(of(group, resource, namespace), RuleMatch::No, "{group} {resource} {namespace}");
         }
     }
 
     #[test]
     fn exclusions_go_by_namespace_user_group_and_service_account() {
-        let matcher = matcher(json!({"exclude": {"namespaces": ["a"], "users": ["u"], "groups": ["g"], "serviceAccounts": ["n/s"]}})).expect("a matcher");
-        let user = |username: &str, group: &str| UserInfo { username: username.into(), groups: vec![group.into()], ..UserInfo::default() };
+        let matcher = matcher(
+            json!({"exclude": {"namespaces": ["a"], "users": ["u"], "groups": ["g"], "serviceAccounts": ["n/s"]}}),
+        )
+        .expect("a matcher");
+        let user = |username: &str, group: &str| UserInfo {
+            username: username.into(),
+            groups: vec![group.into()],
+            ..UserInfo::default()
+        };
         let elsewhere = Target { namespace: "b", ..target("statefulsets", None) };
         assert!(matcher.excludes(target("statefulsets", None), &user("", "")));
         assert!(matcher.excludes(elsewhere, &user("u", "")));
@@ -401,7 +442,10 @@ mod tests {
     fn what_is_broken_in_a_match_is_named() {
         let cases = [
             (json!({"where": ["spec"]}), "spec.match.where[0]"),
-            (json!({"objectSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}), "spec.match.objectSelector.matchExpressions[0]"),
+            (
+                json!({"objectSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
+                "spec.match.objectSelector.matchExpressions[0]",
+            ),
         ];
         for (matching, path) in cases {
             assert_eq!(matcher(matching).expect_err("broken").path, path);

@@ -138,7 +138,8 @@ fn has_key(text: &str, key: &str, value: &str) -> bool {
 
 /// Whether a path such as `spec.volumes[*].claimName` reaches this value.
 fn reaches(object: Value<'_>, key: &str, value: &str) -> bool {
-    let Some((segment, rest)) = key.split_once('.').map(|(segment, rest)| (segment, Some(rest))).or(Some((key, None))) else {
+    let Some((segment, rest)) = key.split_once('.').map(|(segment, rest)| (segment, Some(rest))).or(Some((key, None)))
+    else {
         return false;
     };
     let (name, each) = segment.strip_suffix("[*]").map_or((segment, false), |name| (name, true));
@@ -165,7 +166,12 @@ mod tests {
     }
 
     fn get(cluster: &Objects, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> &'static str {
-        let name = ObjectName { api_version: api_version.into(), kind: kind.into(), namespace: namespace.map(Into::into), name: name.into() };
+        let name = ObjectName {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: namespace.map(Into::into),
+            name: name.into(),
+        };
         match cluster.find(&name) {
             Answer::Found(_) => "found",
             Answer::Absent => "absent",
@@ -182,7 +188,13 @@ mod tests {
         assert_eq!(get(&cluster(true), "example.com/v1", "Pod", Some("a"), "p"), "absent");
     }
 
-    fn list(cluster: &Objects, namespace: Option<&str>, selector: Option<&str>, key: Option<(&str, &str)>, limit: usize) -> (usize, bool) {
+    fn list(
+        cluster: &Objects,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+        key: Option<(&str, &str)>,
+        limit: usize,
+    ) -> (usize, bool) {
         let listing = cluster.select(&Query {
             api_version: "v1".into(),
             kind: "Pod".into(),

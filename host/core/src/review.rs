@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::contract::Operation;
 use crate::edit::Edit;
@@ -162,7 +162,8 @@ impl<'d> Review<'d> {
     pub fn decode(document: &'d Document<'_>) -> Result<Review<'d>, BadReview> {
         let root = document.root();
         let api_version = text(root.get("apiVersion")).into_owned();
-        let uid = root.path(&["request", "uid"]).and_then(Value::as_str).map(Cow::into_owned).filter(|uid| !uid.is_empty());
+        let uid =
+            root.path(&["request", "uid"]).and_then(Value::as_str).map(Cow::into_owned).filter(|uid| !uid.is_empty());
         let fail = |reason: String| BadReview { uid: uid.clone(), api_version: answer_version(&api_version), reason };
 
         if root.kind() != Kind::Object {
@@ -186,7 +187,11 @@ impl<'d> Review<'d> {
             "UPDATE" => Operation::Update,
             "DELETE" => Operation::Delete,
             "CONNECT" => Operation::Connect,
-            other => return Err(fail(format!("request.operation is {other:?}; known are CREATE, UPDATE, DELETE and CONNECT"))),
+            other => {
+                return Err(fail(format!(
+                    "request.operation is {other:?}; known are CREATE, UPDATE, DELETE and CONNECT"
+                )));
+            }
         };
         let kind: GroupVersionKind = field(request, "kind").map_err(&fail)?.unwrap_or_default();
         if kind.kind.is_empty() {
@@ -237,32 +242,58 @@ impl<'d> Review<'d> {
     }
 
     /// The attributes that a policy is given, as JSON.
-    pub fn attributes(&self, origin: crate::admit::Origin, namespace_labels: Option<&BTreeMap<String, String>>) -> String {
-        let mut attributes = json!({
-            "origin": origin,
-            "uid": self.uid,
-            "kind": self.kind,
-            "resource": self.resource,
-            "userInfo": self.user,
-            "dryRun": self.dry_run,
-        });
-        let mut set = |name: &str, value: Option<serde_json::Value>| {
-            if let Some(value) = value {
-                attributes[name] = value;
-            }
+    pub fn attributes(
+        &self,
+        origin: crate::admit::Origin,
+        namespace_labels: Option<&BTreeMap<String, String>>,
+    ) -> String {
+        let attributes = Attributes {
+            origin,
+            uid: &self.uid,
+            kind: &self.kind,
+            resource: &self.resource,
+            sub_resource: self.subresource.as_deref(),
+            request_kind: self.request_kind.as_ref(),
+            request_resource: self.request_resource.as_ref(),
+            request_sub_resource: self.request_subresource.as_deref(),
+            name: self.object_name(),
+            namespace: &self.namespace,
+            namespace_labels,
+            user_info: &self.user,
+            dry_run: self.dry_run,
+            options: self.options.and_then(|options| serde_json::from_str(options.raw()).ok()),
         };
-        let present = |text: &String| (!text.is_empty()).then(|| json!(text));
-        set("subResource", self.subresource.as_ref().map(|value| json!(value)));
-        set("requestKind", self.request_kind.as_ref().map(|value| json!(value)));
-        set("requestResource", self.request_resource.as_ref().map(|value| json!(value)));
-        set("requestSubResource", self.request_subresource.as_ref().map(|value| json!(value)));
-        set("name", present(&self.object_name()));
-        set("namespace", present(&self.namespace));
-        set("namespaceLabels", namespace_labels.map(|labels| json!(labels)));
-        // Options nest a few levels at most; one that doesn't parse is left out.
-        set("options", self.options.and_then(|options| options.deserialize().ok()));
-        attributes.to_string()
+        // Strings, maps with text keys and checked JSON: nothing that can't be written.
+        serde_json::to_string(&attributes).unwrap_or_else(|_| r#"{"origin":"admission"}"#.to_owned())
     }
+}
+
+/// `request.attributes` of the contract.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attributes<'a> {
+    origin: crate::admit::Origin,
+    uid: &'a str,
+    kind: &'a GroupVersionKind,
+    resource: &'a GroupVersionResource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_kind: Option<&'a GroupVersionKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_resource: Option<&'a GroupVersionResource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_sub_resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    namespace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_labels: Option<&'a BTreeMap<String, String>>,
+    user_info: &'a UserInfo,
+    dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<&'a RawValue>,
 }
 
 /// `group/version`, or only the version in the core group.
@@ -280,31 +311,79 @@ pub fn answer_version(api_version: &str) -> String {
 
 /// Writes an answer.
 pub fn encode(api_version: &str, uid: &str, response: &Response) -> String {
-    let mut answer = json!({"uid": uid, "allowed": response.allowed});
-    if let Some(denial) = &response.denial {
-        answer["status"] = json!({
-            "metadata": {},
-            "status": "Failure",
-            "message": denial.message,
-            "reason": denial.reason,
-            "code": denial.code,
-        });
-        if !denial.causes.is_empty() {
-            answer["status"]["details"] = json!({"causes": denial.causes});
-        }
-    }
-    if response.allowed && !response.patch.is_empty() {
-        let patch = serde_json::to_string(&response.patch).unwrap_or_else(|_| "[]".to_owned());
-        answer["patchType"] = json!("JSONPatch");
-        answer["patch"] = json!(BASE64_STANDARD.encode(patch));
-    }
-    if !response.warnings.is_empty() {
-        answer["warnings"] = json!(response.warnings);
-    }
-    if !response.audit_annotations.is_empty() {
-        answer["auditAnnotations"] = json!(response.audit_annotations);
-    }
-    json!({"apiVersion": api_version, "kind": "AdmissionReview", "response": answer}).to_string()
+    let has_patch = response.allowed && !response.patch.is_empty();
+    let patch = has_patch
+        .then(|| BASE64_STANDARD.encode(serde_json::to_string(&response.patch).unwrap_or_else(|_| "[]".to_owned())));
+    let status = response.denial.as_ref().map(|denial| Status {
+        metadata: Empty {},
+        status: "Failure",
+        message: &denial.message,
+        reason: denial.reason,
+        details: (!denial.causes.is_empty()).then_some(Details { causes: &denial.causes }),
+        code: denial.code,
+    });
+    let answer = Answer {
+        api_version,
+        kind: "AdmissionReview",
+        response: AnswerResponse {
+            uid,
+            allowed: response.allowed,
+            status,
+            patch_type: has_patch.then_some("JSONPatch"),
+            patch,
+            warnings: &response.warnings,
+            audit_annotations: &response.audit_annotations,
+        },
+    };
+    // Text and numbers only: there is nothing that can't be written.
+    serde_json::to_string(&answer).unwrap_or_default()
+}
+
+/// `admission.k8s.io/v1 AdmissionReview`, as far as an answer goes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    response: AnswerResponse<'a>,
+}
+
+/// `admission.k8s.io/v1 AdmissionResponse`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AnswerResponse<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: &'a BTreeMap<String, String>,
+}
+
+/// `metav1.Status`.
+#[derive(Serialize)]
+struct Status<'a> {
+    metadata: Empty,
+    status: &'a str,
+    message: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+    code: u16,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    causes: &'a [Cause],
 }
 
 fn text(value: Option<Value<'_>>) -> Cow<'_, str> {
@@ -336,7 +415,9 @@ mod tests {
     #[test]
     fn both_versions_are_read() {
         for version in ["v1", "v1beta1"] {
-            let body = format!(r#"{{"apiVersion":"admission.k8s.io/{version}","kind":"AdmissionReview","request":{{{REQUEST}}}}}"#);
+            let body = format!(
+                r#"{{"apiVersion":"admission.k8s.io/{version}","kind":"AdmissionReview","request":{{{REQUEST}}}}}"#
+            );
             assert_eq!(decode(&body), Ok(("u".to_owned(), Operation::Create)));
         }
     }
@@ -346,12 +427,32 @@ mod tests {
         let cases = [
             (r#"[]"#, None, "the body is not a JSON object"),
             (r#"{"kind":"Pod","apiVersion":"v1"}"#, None, "kind is \"Pod\", not AdmissionReview"),
-            (r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v2","request":{"uid":"u"}}"#, Some("u"), "apiVersion is \"admission.k8s.io/v2\"; known are admission.k8s.io/v1 and v1beta1"),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v2","request":{"uid":"u"}}"#,
+                Some("u"),
+                "apiVersion is \"admission.k8s.io/v2\"; known are admission.k8s.io/v1 and v1beta1",
+            ),
             (r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}"#, None, "request is missing"),
-            (r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":""}}"#, None, "request.uid is missing or empty"),
-            (r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"PATCH"}}"#, Some("u"), "request.operation is \"PATCH\"; known are CREATE, UPDATE, DELETE and CONNECT"),
-            (r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE"}}"#, Some("u"), "request.kind.kind is missing or empty"),
-            (r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","kind":{"kind":"Pod"},"resource":{"resource":"pods"},"object":[]}}"#, Some("u"), "request.object is not an object"),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":""}}"#,
+                None,
+                "request.uid is missing or empty",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"PATCH"}}"#,
+                Some("u"),
+                "request.operation is \"PATCH\"; known are CREATE, UPDATE, DELETE and CONNECT",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE"}}"#,
+                Some("u"),
+                "request.kind.kind is missing or empty",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","kind":{"kind":"Pod"},"resource":{"resource":"pods"},"object":[]}}"#,
+                Some("u"),
+                "request.object is not an object",
+            ),
         ];
         for (body, uid, reason) in cases {
             let error = decode(body).expect_err(body);
@@ -364,7 +465,7 @@ mod tests {
         let allowed = Response { allowed: true, ..Response::default() };
         assert_eq!(
             encode("admission.k8s.io/v1beta1", "u", &allowed),
-            r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","response":{"allowed":true,"uid":"u"}}"#
+            r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","response":{"uid":"u","allowed":true}}"#
         );
         let denied = Response {
             denial: Some(Denial { code: 403, reason: "Forbidden", message: "no".into(), causes: vec![] }),

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::contract::{Description, Finding, Level, MAX_FINDING_BYTES, MAX_FINDINGS, Phase, RawEdit, RawReview, Read, Severity};
+use crate::contract::{
+    Description, Finding, Level, MAX_FINDING_BYTES, MAX_FINDINGS, Phase, RawEdit, RawReview, Read, Severity,
+};
 use crate::edit::{Edit, MAX_EDITS, Pointer};
 use crate::evaluate::Failure;
 use crate::json::{Document, Kind, Value};
@@ -63,7 +65,8 @@ impl Said {
         }
         let mut said = Said { annotations: raw.audit_annotations.into_iter().collect(), ..Said::default() };
         for (index, text) in raw.findings.into_iter().enumerate() {
-            said.findings.push(finding(&text, description).map_err(|reason| malformed(format!("finding {index}: {reason}")))?);
+            said.findings
+                .push(finding(&text, description).map_err(|reason| malformed(format!("finding {index}: {reason}")))?);
         }
         for (index, edit) in raw.edits.into_iter().enumerate() {
             said.edits.push(parse_edit(edit).map_err(|reason| malformed(format!("edit {index}: {reason}")))?);
@@ -81,7 +84,8 @@ impl Said {
             return Ok(());
         }
         for finding in &mut self.findings {
-            let fix = finding.fix.as_ref().map(|fix| serde_json::to_string(fix).unwrap_or_default()).unwrap_or_default();
+            let fix =
+                finding.fix.as_ref().map(|fix| serde_json::to_string(fix).unwrap_or_default()).unwrap_or_default();
             let texts = [&finding.message, &finding.subject, &finding.value, &finding.path, &fix];
             if texts.iter().any(|text| secrets.are_in(text)) {
                 finding.message = rule_title(description, &finding.rule);
@@ -90,11 +94,15 @@ impl Said {
         }
         self.annotations.retain(|key, value| !secrets.are_in(key) && !secrets.are_in(value));
         let writes_secret = |edit: &&Edit| match edit {
-            Edit::Add { value, path } | Edit::Replace { value, path } | Edit::Test { value, path } => secrets.are_in(value) || secrets.are_in(&path.to_string()),
+            Edit::Add { value, path } | Edit::Replace { value, path } | Edit::Test { value, path } => {
+                secrets.are_in(value) || secrets.are_in(&path.to_string())
+            }
             Edit::Remove { path } => secrets.are_in(&path.to_string()),
         };
         match self.edits.iter().find(writes_secret) {
-            Some(_) => Err(Failure::Edit { reason: "an edit holds a value that the policy read from a Secret".to_owned() }),
+            Some(_) => {
+                Err(Failure::Edit { reason: "an edit holds a value that the policy read from a Secret".to_owned() })
+            }
             None => Ok(()),
         }
     }
@@ -172,8 +180,14 @@ pub fn reads_secret_values(description: &Description) -> bool {
 /// # Errors
 /// A [`Failure::Edit`] that names the edit and the rule that it breaks.
 pub fn within_reach(edits: &[Edit], description: &Description, read: &Read, object: Value<'_>) -> Result<(), Failure> {
-    let fail = |index: usize, path: &Pointer, reason: &str| Err(Failure::Edit { reason: format!("edit {index} at {path} {reason}") });
-    let writes = description.reach.writes.iter().filter(|write| write.kind == read.kind && write.api_version == read.api_version);
+    let fail = |index: usize, path: &Pointer, reason: &str| {
+        Err(Failure::Edit { reason: format!("edit {index} at {path} {reason}") })
+    };
+    let writes = description
+        .reach
+        .writes
+        .iter()
+        .filter(|write| write.kind == read.kind && write.api_version == read.api_version);
     let patterns: Vec<&str> = writes.flat_map(|write| &write.pointers).map(String::as_str).collect();
     let mut shifted: Vec<Pointer> = Vec::new();
     for (index, edit) in edits.iter().enumerate() {
@@ -294,7 +308,8 @@ pub fn merge(judged: &[Judged<'_>], patch: Vec<Edit>, notes: Vec<String>) -> Res
         };
         if report.verdict == Verdict::Deny && spec.validation_actions.contains(&ValidationAction::Audit) {
             let text: Vec<String> = lines.iter().filter(|line| line.counts).map(Line::text).collect();
-            annotations.insert(annotation_key(&report.policy, "denied"), shorten(&text.join("; "), MAX_ANNOTATION_BYTES));
+            annotations
+                .insert(annotation_key(&report.policy, "denied"), shorten(&text.join("; "), MAX_ANNOTATION_BYTES));
         }
         for line in lines {
             match (line.counts, warned) {
@@ -310,7 +325,11 @@ pub fn merge(judged: &[Judged<'_>], patch: Vec<Edit>, notes: Vec<String>) -> Res
     Response {
         allowed,
         denial: (!allowed).then(|| denial(&denials)),
-        warnings: bounded(would_deny.into_iter().map(|warning| one_line(&warning)).collect(), MAX_WARNING_BYTES, "warnings"),
+        warnings: bounded(
+            would_deny.into_iter().map(|warning| one_line(&warning)).collect(),
+            MAX_WARNING_BYTES,
+            "warnings",
+        ),
         patch: if allowed { patch } else { Vec::new() },
         audit_annotations: annotations,
     }
@@ -353,7 +372,13 @@ fn lines(report: &PolicyReport) -> Vec<Line> {
             malformed: finding.rule == MALFORMED,
         })
         .collect();
-    let bare = |message: String| Line { reason: report.policy.clone(), message, field: String::new(), counts: true, malformed: false };
+    let bare = |message: String| Line {
+        reason: report.policy.clone(),
+        message,
+        field: String::new(),
+        counts: true,
+        malformed: false,
+    };
     if let Some(error) = &report.error {
         lines.push(bare(error.clone()));
     } else if report.verdict == Verdict::Undecided && !lines.iter().any(|line| line.counts) {
@@ -372,7 +397,11 @@ fn denial(lines: &[Line]) -> Denial {
         causes: lines
             .iter()
             .take(MAX_FINDINGS)
-            .map(|line| Cause { reason: line.reason.clone(), message: shorten(&line.message, 1024), field: line.field.clone() })
+            .map(|line| Cause {
+                reason: line.reason.clone(),
+                message: shorten(&line.message, 1024),
+                field: line.field.clone(),
+            })
             .collect(),
     }
 }

@@ -63,8 +63,12 @@ fn compare(portcullis: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
     for label in table.lines().skip(1).filter_map(label).filter(|label| judge(label.axis).is_some()) {
         if !files.contains_key(label.file) {
             let path = folder.join("manifests").join(label.file);
-            let with_default = ["--cluster", default_class.to_str().ok_or("a temporary path that isn't UTF-8")?, "--complete"];
-            let judged = Judged { alone: check(portcullis, &path, &[])?, with_default: check(portcullis, &path, &with_default)? };
+            let with_default =
+                ["--cluster", default_class.to_str().ok_or("a temporary path that isn't UTF-8")?, "--complete"];
+            let judged = Judged {
+                alone: check(portcullis, &path, &[])?,
+                with_default: check(portcullis, &path, &with_default)?,
+            };
             files.insert(label.file, judged);
         }
         let (Some(judged), Some(found)) = (files.get(label.file), judge(label.axis)) else { continue };
@@ -74,7 +78,10 @@ fn compare(portcullis: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
         sum.0 += usize::from(agrees);
         sum.1 += 1;
         if !agrees {
-            println!("{}  {}  {}  {}: expected {}, found {found}", label.axis, label.file, label.object, label.target, label.expected);
+            println!(
+                "{}  {}  {}  {}: expected {}, found {found}",
+                label.axis, label.file, label.object, label.target, label.expected
+            );
         }
     }
     for (axis, (agreed, all)) in sums {
@@ -100,8 +107,12 @@ type Find = fn(&Judged, &Label<'_>) -> String;
 fn judge(axis: &str) -> Option<Find> {
     match axis {
         "datastore" => Some(|judged, label| datastore(policy(&judged.alone, label.object, "database-remote-storage"))),
-        "db-local-storage" => Some(|judged, label| storage(policy(&judged.alone, label.object, "database-remote-storage"))),
-        "sc-injection" => Some(|judged, label| injection(policy(&judged.with_default, label.object, "default-storage-class"), label)),
+        "db-local-storage" => {
+            Some(|judged, label| storage(policy(&judged.alone, label.object, "database-remote-storage")))
+        }
+        "sc-injection" => {
+            Some(|judged, label| injection(policy(&judged.with_default, label.object, "default-storage-class"), label))
+        }
         _ => None,
     }
 }
@@ -119,13 +130,17 @@ fn expected(label: &Label<'_>) -> String {
 fn policy<'r>(report: &'r Report, object: &str, policy: &str) -> Option<&'r PolicyReport> {
     let (kind, name) = object.split_once('/')?;
     let name = name.strip_prefix("generateName:").unwrap_or(name);
-    let same = |result: &&ObjectReport| result.object.kind == kind && (result.object.name == name || (result.object.name.is_empty() && object.contains("generateName:")));
+    let same = |result: &&ObjectReport| {
+        result.object.kind == kind
+            && (result.object.name == name || (result.object.name.is_empty() && object.contains("generateName:")))
+    };
     report.results.iter().find(same)?.policies.iter().find(|report| report.policy == policy)
 }
 
 fn datastore(report: Option<&PolicyReport>) -> String {
     let said = report.and_then(|report| report.audit_annotations.get("datastore"));
-    let containers: Vec<&str> = said.into_iter().flat_map(|said| said.split(',')).map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
+    let containers: Vec<&str> =
+        said.into_iter().flat_map(|said| said.split(',')).map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
     if containers.is_empty() { "none".to_owned() } else { containers.join(",") }
 }
 

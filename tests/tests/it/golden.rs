@@ -66,7 +66,8 @@ async fn golden_reviews_are_answered_as_written() {
     let mut wrong = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("a golden review");
-        let mut golden: Golden = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let mut golden: Golden =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let answer = Some(send(&server, &golden.request).await);
         if golden.answer == answer {
             continue;
@@ -76,17 +77,30 @@ async fn golden_reviews_are_answered_as_written() {
             let text = serde_json::to_string_pretty(&golden).expect("JSON");
             fs::write(&file, text + "\n").expect("the golden review is written");
         } else {
-            wrong.push(format!("{} ({}):\n  expected {:?}\n  found    {answer:?}", file.display(), golden.note, golden.answer));
+            wrong.push(format!(
+                "{} ({}):\n  expected {:?}\n  found    {answer:?}",
+                file.display(),
+                golden.note,
+                golden.answer
+            ));
         }
     }
     server.running.shutdown().await;
-    assert!(wrong.is_empty(), "{} golden reviews are answered otherwise (BLESS=1 rewrites them):\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} golden reviews are answered otherwise (BLESS=1 rewrites them):\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 async fn send(server: &TestServer, request: &Request) -> Answer {
     let client = if request.http.as_deref() == Some("1.1") { &server.http1 } else { &server.http2 };
     let method = request.method.parse().expect("a method");
-    let mut call = client.request(method, server.url(&request.path)).header("content-type", "application/json").body(body(request));
+    let mut call = client
+        .request(method, server.url(&request.path))
+        .header("content-type", "application/json")
+        .body(body(request));
     for (name, value) in &request.headers {
         call = call.header(name, value);
     }
@@ -94,7 +108,8 @@ async fn send(server: &TestServer, request: &Request) -> Answer {
     let status = response.status().as_u16();
     let text = response.text().await.expect("an answer's body");
     let body = serde_json::from_str::<serde_json::Value>(&text).unwrap_or(serde_json::Value::String(text));
-    let patch = body["response"]["patch"].as_str().map(|patch| BASE64_STANDARD.decode(patch).expect("a patch is base64"));
+    let patch =
+        body["response"]["patch"].as_str().map(|patch| BASE64_STANDARD.decode(patch).expect("a patch is base64"));
     let patch = patch.map(|patch| serde_json::from_slice(&patch).expect("a patch is JSON"));
     Answer { status, body, patch }
 }
@@ -122,7 +137,8 @@ fn expand(text: &str) -> String {
         match directive.split_once(' ').expect("a directive and its number") {
             ("repeat", arguments) => {
                 let (count, repeated) = arguments.split_once(' ').expect("a number and a text");
-                let repeated: String = serde_json::from_str(repeated).unwrap_or_else(|error| panic!("{repeated}: {error}"));
+                let repeated: String =
+                    serde_json::from_str(repeated).unwrap_or_else(|error| panic!("{repeated}: {error}"));
                 output.push_str(&repeated.repeat(count.parse().expect("a number")));
             }
             ("fill", size) => fill = Some((output.len(), size.parse::<usize>().expect("a number"))),
@@ -139,7 +155,10 @@ fn expand(text: &str) -> String {
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
     files.sort();
     files
 }

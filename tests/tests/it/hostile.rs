@@ -209,8 +209,7 @@ async fn check_ignore(server: &TestServer, namespace: &str, policy: &str, reason
     let path = format!("/{}/namespace/{namespace}/ignore{query}", phase(policy));
     let response = server.review(&path, namespace, &database(namespace)).await;
     assert_eq!(response["allowed"], true, "{policy}: {response}");
-    let warnings: Vec<&str> =
-        response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let warnings: Vec<&str> = response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     match reason {
         Some(reason) => {
             let warned = warnings.iter().any(|warning| said(warning, namespace, "ignore", reason));
@@ -290,7 +289,9 @@ async fn a_policy_that_never_starts_is_set_aside_and_the_others_serve() {
     let panicked = "panicked: no description for you";
     let mut documents = Documents::new();
     let mut broken = Vec::new();
-    for (namespace, mode, reason) in [("starts", b'i', endless), ("describes", b'd', endless), ("panics", b'p', panicked)] {
+    for (namespace, mode, reason) in
+        [("starts", b'i', endless), ("describes", b'd', endless), ("panics", b'p', panicked)]
+    {
         let module = format!("{namespace}.wasm");
         fs::write(documents.folder.path().join(&module), hostile_before(mode)).unwrap();
         documents.add_beside_builtin(namespace, &format!("./{module}"), "good", "timeout: 5s");
@@ -301,7 +302,12 @@ async fn a_policy_that_never_starts_is_set_aside_and_the_others_serve() {
         documents.add_beside_builtin(policy, "./hostile.wasm", policy, more);
         broken.push((policy, reason));
     }
-    documents.add_beside_builtin("warms-up", "./hostile.wasm", "endless-loop", "timeout: 5s, settings: {when: warm-up}");
+    documents.add_beside_builtin(
+        "warms-up",
+        "./hostile.wasm",
+        "endless-loop",
+        "timeout: 5s, settings: {when: warm-up}",
+    );
 
     let (server, problems) =
         TestServer::start_with(impatient(), Some(&documents.policies()), &documents.cluster()).await;

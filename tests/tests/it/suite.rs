@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use database_remote_storage::DatabaseRemoteStorage;
 use default_storage_class::DefaultStorageClass;
 use portcullis_core::cluster::Scoped;
-use portcullis_core::contract::{Configuration, Operation, Read};
+use portcullis_core::contract::{Configuration, Operation, Read, Scope};
 use portcullis_core::evaluate::{Call, Failure};
 use portcullis_core::json::Document;
 use portcullis_core::matching::{Matcher, RuleMatch, Target};
@@ -83,9 +83,7 @@ impl Suite {
         for (folder, native) in folders() {
             for (file, contents) in harness::load(&folder).unwrap() {
                 let shown = file.strip_prefix(workspace_root()).unwrap().display().to_string();
-                found.extend(
-                    contents.cases.into_iter().map(|case| (format!("{shown}: {}", case.name), case, native)),
-                );
+                found.extend(contents.cases.into_iter().map(|case| (format!("{shown}: {}", case.name), case, native)));
             }
         }
         let mut wanted: Vec<(&'static str, Value)> = Vec::new();
@@ -189,13 +187,18 @@ impl Prepared {
         let document = PolicyDocument { id: PolicyId::cluster("case"), spec: PolicySpec::of_module("builtin/storage") };
         let matcher = Matcher::new(&document, Some(&self.configured.description)).unwrap();
         let text = |value: &'static str| self.attributes.pointer(value).and_then(Value::as_str);
+        let resource = text("/resource/resource").unwrap_or_default();
+        let mut rules = self.configured.description.reach.matches.iter();
+        let is_cluster_scoped =
+            rules.any(|rule| rule.scope == Scope::Cluster && rule.resources.iter().any(|it| it == resource));
         let target = Target {
             group: text("/resource/group").unwrap_or_default(),
             version: text("/resource/version").unwrap_or_default(),
-            resource: text("/resource/resource").unwrap_or_default(),
+            resource,
             subresource: text("/subResource"),
             operation: self.operation(),
-            namespace: text("/namespace").unwrap_or("default"),
+            // A case may leave out the namespace that every such request has.
+            namespace: if is_cluster_scoped { "" } else { text("/namespace").unwrap_or("default") },
             is_namespace: false,
         };
         match matcher.rules(target) {
@@ -243,7 +246,12 @@ impl Prepared {
 
     fn edited(&self, said: &Said, read: &Read, object: &Value) -> Result<Value, Failure> {
         let text = object.to_string();
-        within_reach(&said.edits, &self.configured.description, read, Document::parse(text.as_bytes()).unwrap().root())?;
+        within_reach(
+            &said.edits,
+            &self.configured.description,
+            read,
+            Document::parse(text.as_bytes()).unwrap().root(),
+        )?;
         let edited = edit::apply(&text, &said.edits).map_err(|error| Failure::Edit { reason: error.to_string() })?;
         Ok(serde_json::from_str(&edited).unwrap())
     }

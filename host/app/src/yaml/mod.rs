@@ -214,7 +214,13 @@ fn read_json(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
             Ok(_) => {
                 let positions = Positions::of_text(lines.clone(), offset);
                 let start = lines.position(offset);
-                contents.documents.push(Document { source: source.clone(), start, json: text.to_owned(), positions, repeated: Vec::new() });
+                contents.documents.push(Document {
+                    source: source.clone(),
+                    start,
+                    json: text.to_owned(),
+                    positions,
+                    repeated: Vec::new(),
+                });
             }
             Err(error) => {
                 contents.errors.push(SyntaxError::json(source, lines.position(offset + error.offset), &error));

@@ -172,11 +172,15 @@ fn utf16_is_read_by_its_mark() {
 fn what_cannot_be_read_is_named_with_its_place() {
     refused(
         "a: 1\nb: 2\na: 3\n",
-        &["f.yaml:3:1: the key \"a\" stands twice in this mapping (first in line 1); kubectl takes the later one; remove or rename one of them"],
+        &[
+            "f.yaml:3:1: the key \"a\" stands twice in this mapping (first in line 1); kubectl takes the later one; remove or rename one of them",
+        ],
     );
     refused(
         "{\"a\": 1,\n \"a\": 2}",
-        &["f.yaml:2:2: the key \"a\" stands twice in this mapping (first in line 1); kubectl takes the later one; remove or rename one of them"],
+        &[
+            "f.yaml:2:2: the key \"a\" stands twice in this mapping (first in line 1); kubectl takes the later one; remove or rename one of them",
+        ],
     );
     refused(
         "a:\n\t- b\n",

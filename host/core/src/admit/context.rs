@@ -43,7 +43,12 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) async fn new(snapshot: &'a Snapshot, review: &'a Review<'a>, request: &Request<'_>, policies: &[&Arc<Policy>]) -> Context<'a> {
+    pub(super) async fn new(
+        snapshot: &'a Snapshot,
+        review: &'a Review<'a>,
+        request: &Request<'_>,
+        policies: &[&Arc<Policy>],
+    ) -> Context<'a> {
         let namespace = namespace_labels(snapshot, review, request.deadline).await;
         let known = match &namespace {
             NamespaceLabels::Known(labels) => Some(labels),
@@ -68,8 +73,14 @@ impl<'a> Context<'a> {
     /// Side by side: none sees what another says.
     pub(super) async fn validate(&self, policies: &[&Arc<Policy>]) -> Outcome {
         let object = self.review.object;
-        let reviews = policies.iter().map(|policy| async move { self.judge(policy, object).await.map(|(report, _)| ((*policy).clone(), report)) });
-        Outcome { judged: join_all(reviews).await.into_iter().flatten().collect(), patch: Vec::new(), notes: Vec::new() }
+        let reviews = policies.iter().map(|policy| async move {
+            self.judge(policy, object).await.map(|(report, _)| ((*policy).clone(), report))
+        });
+        Outcome {
+            judged: join_all(reviews).await.into_iter().flatten().collect(),
+            patch: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// In order: each policy sees the object as edited so far.
@@ -156,7 +167,10 @@ impl<'a> Context<'a> {
         };
         match other_version {
             Some(versions) => Matches::Failed(Failure::Broken {
-                reason: format!("it reads {} in {versions}, the request holds {}; the webhook's rule has to name that version", target.resource, target.version),
+                reason: format!(
+                    "it reads {} in {versions}, the request holds {}; the webhook's rule has to name that version",
+                    target.resource, target.version
+                ),
             }),
             None => Matches::Yes(unsure),
         }
@@ -193,7 +207,10 @@ impl Changes {
             });
             if let (true, Some((policy, _))) = (overrides, earlier) {
                 let path = edit.path();
-                self.conflicts.push(format!("{} changes {path}, which {policy} has set to another value; the later one counts", report.policy));
+                self.conflicts.push(format!(
+                    "{} changes {path}, which {policy} has set to another value; the later one counts",
+                    report.policy
+                ));
             }
             self.made.push((report.policy.clone(), edit.path().clone()));
         }
@@ -242,7 +259,12 @@ async fn namespace_labels(snapshot: &Snapshot, review: &Review<'_>, deadline: In
     if review.namespace.is_empty() {
         return NamespaceLabels::ClusterScoped;
     }
-    let name = ObjectName { api_version: "v1".to_owned(), kind: "Namespace".to_owned(), namespace: None, name: review.namespace.clone() };
+    let name = ObjectName {
+        api_version: "v1".to_owned(),
+        kind: "Namespace".to_owned(),
+        namespace: None,
+        name: review.namespace.clone(),
+    };
     match snapshot.cluster.get(&name, deadline).await {
         Answer::Found(text) => match Document::parse(text.as_bytes()) {
             Ok(document) => NamespaceLabels::Known(labels(document.root())),

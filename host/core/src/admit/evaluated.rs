@@ -14,8 +14,8 @@ use crate::report::{PolicyReport, Verdict};
 use crate::verdict::{Said, SecretValues, finding_report, within_reach};
 use crate::view::{Tree, project};
 
-use super::{Described, Policy};
 use super::context::{Context, empty_report};
+use super::{Described, Policy};
 
 /// One policy's checked answer, before the object's life softens it.
 pub(super) struct Evaluated<'c, 'a> {
@@ -31,19 +31,29 @@ pub(super) struct Evaluated<'c, 'a> {
 }
 
 impl<'c, 'a> Evaluated<'c, 'a> {
-    pub(super) async fn run(context: &'c Context<'a>, policy: &'c Policy, object: Option<Value<'_>>) -> Result<Evaluated<'c, 'a>, (Failure, Duration)> {
+    pub(super) async fn run(
+        context: &'c Context<'a>,
+        policy: &'c Policy,
+        object: Option<Value<'_>>,
+    ) -> Result<Evaluated<'c, 'a>, (Failure, Duration)> {
         let broken = |reason: &str| (Failure::Broken { reason: reason.to_owned() }, Duration::ZERO);
         let evaluator = policy.evaluator.as_deref().map_err(|reason| broken(reason))?;
         let description = policy.description.as_ref().ok_or_else(|| broken("its module doesn't describe it"))?;
         let review = context.review;
         let api_version = review.kind_api_version();
-        let read = description.reach.reads.iter().find(|read| read.kind == review.kind.kind && read.api_version == api_version);
+        let read = description
+            .reach
+            .reads
+            .iter()
+            .find(|read| read.kind == review.kind.kind && read.api_version == api_version);
         let nothing = Read { api_version, kind: review.kind.kind.clone(), object: None, old_object: None };
         let read = read.unwrap_or(&nothing);
         let asked = Asked { context, evaluator, description };
         let mut secrets = SecretValues::default();
 
-        let view = |tree: &Option<Tree>, value: Option<Value<'_>>| value.map(|value| tree.as_ref().map_or_else(|| "{}".to_owned(), |tree| project(value, tree)));
+        let view = |tree: &Option<Tree>, value: Option<Value<'_>>| {
+            value.map(|value| tree.as_ref().map_or_else(|| "{}".to_owned(), |tree| project(value, tree)))
+        };
         let projected = view(&read.object, object);
         let old = view(&read.old_object, review.old_object);
         let (raw, cluster, ran) = asked.ask(review.operation, projected.as_deref(), old.as_deref()).await?;
@@ -54,8 +64,17 @@ impl<'c, 'a> Evaluated<'c, 'a> {
             secrets.collect(cluster.secrets().iter().map(AsRef::as_ref));
             said.redact(&secrets, description).map_err(with_time)?;
         }
-        let mut evaluated =
-            Evaluated { context, policy, description, said, edited: None, patch: Vec::new(), needs: cluster.needs(), ran, ratcheted: Vec::new() };
+        let mut evaluated = Evaluated {
+            context,
+            policy,
+            description,
+            said,
+            edited: None,
+            patch: Vec::new(),
+            needs: cluster.needs(),
+            ran,
+            ratcheted: Vec::new(),
+        };
         evaluated.edit(read, object).map_err(with_time)?;
         let denies = evaluated.said.findings.iter().any(|finding| finding.level == Level::Deny);
         if let (true, Operation::Update, Some(old)) = (denies, review.operation, review.old_object) {
@@ -124,7 +143,14 @@ impl<'c, 'a> Evaluated<'c, 'a> {
 
     async fn soften_at_owner(&mut self) -> Vec<(usize, &'static str)> {
         let context = self.context;
-        let place = judged_at(context.review, &self.policy.matcher, &context.namespace, context.snapshot.cluster.as_ref(), context.deadline).await;
+        let place = judged_at(
+            context.review,
+            &self.policy.matcher,
+            &context.namespace,
+            context.snapshot.cluster.as_ref(),
+            context.deadline,
+        )
+        .await;
         match place {
             JudgedAt::Itself => Vec::new(),
             JudgedAt::Owner(_) => self.lower(Level::Warn).into_iter().map(|index| (index, "judged at owner")).collect(),
@@ -171,7 +197,12 @@ struct Asked<'c, 'a> {
 }
 
 impl Asked<'_, '_> {
-    async fn ask(&self, operation: Operation, object: Option<&str>, old_object: Option<&str>) -> Result<(RawReview, Arc<Scoped>, Duration), (Failure, Duration)> {
+    async fn ask(
+        &self,
+        operation: Operation,
+        object: Option<&str>,
+        old_object: Option<&str>,
+    ) -> Result<(RawReview, Arc<Scoped>, Duration), (Failure, Duration)> {
         let context = self.context;
         if Instant::now() >= context.deadline {
             return Err((Failure::Deadline, Duration::ZERO));
@@ -195,4 +226,3 @@ impl Asked<'_, '_> {
         }
     }
 }
-

@@ -183,7 +183,8 @@ pub async fn admit(snapshot: &Snapshot, request: Request<'_>) -> Result<Admitted
         let bad = BadReview { uid: Some(review.uid.clone()), api_version: review.api_version.clone(), reason };
         return refused(bad, FailurePolicy::Fail).ok_or(Unreadable { reason: String::new() });
     }
-    let policies: Vec<&Arc<Policy>> = snapshot.policies.iter().filter(|policy| is_selected(policy, &request.selection)).collect();
+    let policies: Vec<&Arc<Policy>> =
+        snapshot.policies.iter().filter(|policy| is_selected(policy, &request.selection)).collect();
     let context = Context::new(snapshot, &review, &request, &policies).await;
     let outcome = match request.selection.phase {
         Phase::Validating => context.validate(&policies).await,
@@ -206,7 +207,13 @@ pub fn refuse_body(body: &[u8], reason: String, group: FailurePolicy) -> Result<
 /// What a failure of the whole call means: the group's failure policy, Fail
 /// where the path names none.
 pub fn failure_policy(snapshot: &Snapshot, selection: &Selection) -> FailurePolicy {
-    let of_one = || snapshot.policies.iter().find(|policy| is_selected(policy, selection)).map(|policy| policy.document.spec.failure_policy);
+    let of_one = || {
+        snapshot
+            .policies
+            .iter()
+            .find(|policy| is_selected(policy, selection))
+            .map(|policy| policy.document.spec.failure_policy)
+    };
     match selection.owner {
         Owner::One(_) => of_one().unwrap_or_default(),
         Owner::Cluster | Owner::Namespace(_) => selection.group.unwrap_or_default(),
@@ -252,7 +259,8 @@ fn refused(bad: BadReview, group: FailurePolicy) -> Option<Admitted> {
 }
 
 fn answer(review: &Review<'_>, outcome: Outcome) -> Admitted {
-    let judged: Vec<Judged<'_>> = outcome.judged.iter().map(|(policy, report)| Judged { report, spec: &policy.document.spec }).collect();
+    let judged: Vec<Judged<'_>> =
+        outcome.judged.iter().map(|(policy, report)| Judged { report, spec: &policy.document.spec }).collect();
     let response = merge(&judged, outcome.patch, outcome.notes);
     let object = ObjectIdentity {
         api_version: review.kind_api_version(),
@@ -275,4 +283,3 @@ fn answer(review: &Review<'_>, outcome: Outcome) -> Admitted {
         policies: outcome.judged.into_iter().map(|(_, report)| report).collect(),
     }
 }
-

@@ -36,16 +36,30 @@ fn deny_class(bad: &'static [&'static str]) -> Judge {
 }
 
 fn set(pointer: &'static str, value: &'static str) -> Judge {
-    Box::new(move |_| Ok(RawReview { edits: vec![RawEdit::Add(pointer.to_owned(), value.to_owned())], ..RawReview::default() }))
+    Box::new(move |_| {
+        Ok(RawReview { edits: vec![RawEdit::Add(pointer.to_owned(), value.to_owned())], ..RawReview::default() })
+    })
 }
 
-const ALL: [&str; 6] = ["pods", "statefulsets", "persistentvolumeclaims", "deployments", "replicasets", "statefulsets/scale"];
+const ALL: [&str; 6] =
+    ["pods", "statefulsets", "persistentvolumeclaims", "deployments", "replicasets", "statefulsets/scale"];
 
 fn description(phase: Phase, resources: &[&str]) -> Description {
     let view = json!({"fields": {"spec": {"fields": {"class": "value", "template": "value"}}, "data": "value"}});
-    let kinds = [("apps/v1", "StatefulSet"), ("v1", "Pod"), ("v1", "PersistentVolumeClaim"), ("apps/v1", "Deployment"), ("apps/v1", "ReplicaSet"), ("v1", "Secret")];
-    let reads: Vec<Json> = kinds.iter().map(|(version, kind)| json!({"apiVersion": version, "kind": kind, "object": view})).collect();
-    let writes: Vec<Json> = kinds.iter().map(|(version, kind)| json!({"apiVersion": version, "kind": kind, "pointers": ["/spec"]})).collect();
+    let kinds = [
+        ("apps/v1", "StatefulSet"),
+        ("v1", "Pod"),
+        ("v1", "PersistentVolumeClaim"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "ReplicaSet"),
+        ("v1", "Secret"),
+    ];
+    let reads: Vec<Json> =
+        kinds.iter().map(|(version, kind)| json!({"apiVersion": version, "kind": kind, "object": view})).collect();
+    let writes: Vec<Json> = kinds
+        .iter()
+        .map(|(version, kind)| json!({"apiVersion": version, "kind": kind, "pointers": ["/spec"]}))
+        .collect();
     serde_json::from_value(json!({
         "name": "p", "phase": phase, "rules": [{"id": "class", "severity": "high", "title": "class is bad"}],
         "reach": {
@@ -133,13 +147,26 @@ fn a_denial_has_a_line_a_finding_and_its_cause() {
     assert_eq!(run.response["allowed"], false);
     assert_eq!(run.response["status"]["code"], 403);
     assert_eq!(run.response["status"]["message"], "p/class: class x is bad (spec.class)");
-    assert_eq!(run.response["status"]["details"]["causes"], json!([{"reason": "p/class", "message": "class x is bad", "field": "spec.class"}]));
+    assert_eq!(
+        run.response["status"]["details"]["causes"],
+        json!([{"reason": "p/class", "message": "class x is bad", "field": "spec.class"}])
+    );
 }
 
 #[test]
 fn validation_actions_decide_what_a_denial_does() {
-    for (actions, allowed, warned, audited) in [(json!(["Deny"]), false, false, false), (json!(["Warn"]), true, true, false), (json!(["Audit"]), true, false, true), (json!(["Warn", "Audit"]), true, true, true)] {
-        let policy = policy_with("p", json!({"validationActions": actions}), description(Phase::Validating, &ALL), deny_class(&["x"]));
+    for (actions, allowed, warned, audited) in [
+        (json!(["Deny"]), false, false, false),
+        (json!(["Warn"]), true, true, false),
+        (json!(["Audit"]), true, false, true),
+        (json!(["Warn", "Audit"]), true, true, true),
+    ] {
+        let policy = policy_with(
+            "p",
+            json!({"validationActions": actions}),
+            description(Phase::Validating, &ALL),
+            deny_class(&["x"]),
+        );
         let run = validate(vec![policy], json!({"object": {"spec": {"class": "x"}}}));
         assert_eq!(run.response["allowed"], allowed, "{actions}");
         assert_eq!(run.response["warnings"] == json!(["p/class: class x is bad (spec.class)"]), warned, "{actions}");
@@ -155,7 +182,10 @@ fn a_failure_is_answered_as_the_failure_policy_says() {
     assert_eq!(run.response["status"]["message"], "slow: ran longer than its timeout of 5 ms");
     let ignored = policy_with("slow", json!({"failurePolicy": "Ignore"}), description(Phase::Validating, &ALL), trap());
     let run = validate(vec![ignored], json!({"object": {}}));
-    assert_eq!((run.response["allowed"].clone(), run.response["warnings"][0].clone()), (json!(true), json!("slow: ran longer than its timeout of 5 ms")));
+    assert_eq!(
+        (run.response["allowed"].clone(), run.response["warnings"][0].clone()),
+        (json!(true), json!("slow: ran longer than its timeout of 5 ms"))
+    );
     assert_eq!(verdict(&run), Verdict::Error);
 }
 
@@ -190,7 +220,13 @@ fn a_body_is_answered_in_band_where_a_uid_can_be_read() {
     }
     let ignoring = Selection { phase: Phase::Validating, group: Some(FailurePolicy::Ignore), owner: Owner::Cluster };
     let snapshot = Snapshot { policies: policies(), cluster: no_cluster() };
-    let request = |body| Request { selection: ignoring.clone(), body, deadline: Instant::now(), now: Duration::ZERO, origin: Origin::Admission };
+    let request = |body| Request {
+        selection: ignoring.clone(),
+        body,
+        deadline: Instant::now(),
+        now: Duration::ZERO,
+        origin: Origin::Admission,
+    };
     let admitted = admit(&snapshot, request(br#"{"request":{"uid":"u""#)).now_or_never().unwrap().unwrap();
     assert!(admitted.allowed && admitted.warnings.len() == 1);
     assert!(admit(&snapshot, request(b"hello")).now_or_never().unwrap().is_err());
@@ -200,7 +236,12 @@ fn a_body_is_answered_in_band_where_a_uid_can_be_read() {
 fn a_look_up_without_an_answer_is_undecided_whatever_the_guest_says() {
     let asks = || -> Judge {
         Box::new(|call| {
-            let name = crate::cluster::ObjectName { api_version: "v1".into(), kind: "Thing".into(), namespace: None, name: "t".into() };
+            let name = crate::cluster::ObjectName {
+                api_version: "v1".into(),
+                kind: "Thing".into(),
+                namespace: None,
+                name: "t".into(),
+            };
             call.cluster.get(&name).now_or_never().unwrap()?;
             Ok(RawReview::default())
         })
@@ -221,7 +262,12 @@ fn a_look_up_without_an_answer_is_undecided_whatever_the_guest_says() {
 #[test]
 fn an_undeclared_look_up_is_the_policys_error() {
     let asks: Judge = Box::new(|call| {
-        let name = crate::cluster::ObjectName { api_version: "v1".into(), kind: "Secret".into(), namespace: None, name: "t".into() };
+        let name = crate::cluster::ObjectName {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            namespace: None,
+            name: "t".into(),
+        };
         call.cluster.get(&name).now_or_never().unwrap()?;
         Ok(RawReview::default())
     });
@@ -234,19 +280,37 @@ fn mutations_compose_and_each_policy_sees_the_object_as_edited_so_far() {
     let sees: Judge = Box::new(|call| {
         let object: Json = serde_json::from_str(call.object.unwrap()).unwrap();
         let seen = object["spec"]["class"].as_str().unwrap_or("nothing").to_owned();
-        Ok(RawReview { edits: vec![RawEdit::Add("/spec/template/seen".into(), format!("{seen:?}"))], ..RawReview::default() })
+        Ok(RawReview {
+            edits: vec![RawEdit::Add("/spec/template/seen".into(), format!("{seen:?}"))],
+            ..RawReview::default()
+        })
     });
-    let run = mutate(vec![mutating("a", set("/spec/class", "\"fast\"")), mutating("b", sees)], json!({"object": {"other": 1.50}}));
-    assert_eq!(serde_json::to_value(&run.admitted.patch).unwrap(), json!([{"op": "add", "path": "/spec", "value": {"class": "fast", "template": {"seen": "fast"}}}]));
+    let run = mutate(
+        vec![mutating("a", set("/spec/class", "\"fast\"")), mutating("b", sees)],
+        json!({"object": {"other": 1.50}}),
+    );
+    assert_eq!(
+        serde_json::to_value(&run.admitted.patch).unwrap(),
+        json!([{"op": "add", "path": "/spec", "value": {"class": "fast", "template": {"seen": "fast"}}}])
+    );
     assert_eq!(run.response["patchType"], "JSONPatch");
     assert!(run.admitted.warnings.is_empty());
 }
 
 #[test]
 fn two_policies_that_set_a_field_to_different_values_are_reported() {
-    let run = mutate(vec![mutating("a", set("/spec/class", "\"x\"")), mutating("b", set("/spec/class", "\"y\""))], json!({"object": {"spec": {}}}));
-    assert_eq!(run.admitted.warnings, ["b changes /spec/class, which a has set to another value; the later one counts"]);
-    let same = mutate(vec![mutating("a", set("/spec/class", "\"x\"")), mutating("b", set("/spec/class", "\"x\""))], json!({"object": {"spec": {}}}));
+    let run = mutate(
+        vec![mutating("a", set("/spec/class", "\"x\"")), mutating("b", set("/spec/class", "\"y\""))],
+        json!({"object": {"spec": {}}}),
+    );
+    assert_eq!(
+        run.admitted.warnings,
+        ["b changes /spec/class, which a has set to another value; the later one counts"]
+    );
+    let same = mutate(
+        vec![mutating("a", set("/spec/class", "\"x\"")), mutating("b", set("/spec/class", "\"x\""))],
+        json!({"object": {"spec": {}}}),
+    );
     assert!(same.admitted.warnings.is_empty());
 }
 
@@ -264,7 +328,11 @@ fn an_edit_outside_of_reach_view_or_object_is_the_policys_error() {
         (set("/metadata/labels/a", "1"), json!({}), "outside of what the policy declares"),
         (set("/spec/hidden", "1"), json!({"spec": {"hidden": 2}}), "doesn't give as a whole"),
         (set("/spec", "{}"), json!({"spec": {"class": "x"}}), "doesn't give as a whole"),
-        (Box::new(|_| Ok(RawReview { edits: vec![RawEdit::Remove("/spec/class".into())], ..RawReview::default() })), json!({}), "nothing stands at"),
+        (
+            Box::new(|_| Ok(RawReview { edits: vec![RawEdit::Remove("/spec/class".into())], ..RawReview::default() })),
+            json!({}),
+            "nothing stands at",
+        ),
         (set("spec", "1"), json!({}), "malformed answer"),
     ];
     for (judge, object, expected) in cases {
@@ -300,7 +368,9 @@ fn an_edit_cannot_reach_an_unseen_element_by_moving_the_array() {
 
 #[test]
 fn a_malformed_answer_is_the_policys_error() {
-    let finding = |json: Json| -> Judge { Box::new(move |_| Ok(RawReview { findings: vec![json.to_string()], ..RawReview::default() })) };
+    let finding = |json: Json| -> Judge {
+        Box::new(move |_| Ok(RawReview { findings: vec![json.to_string()], ..RawReview::default() }))
+    };
     let many: Judge = Box::new(|_| Ok(RawReview { findings: vec!["{}".into(); 101], ..RawReview::default() }));
     let edits: Judge = set("/spec/class", "1");
     let cases = [
@@ -322,13 +392,28 @@ fn nothing_that_came_out_of_a_secret_goes_on() {
     // "cGFzc3dvcmQxMjM0" is password1234.
     let leak: Judge = Box::new(|_| {
         let finding = json!({"rule": "class", "level": "deny", "message": "found password1234", "path": "data.a", "subject": "key=a", "value": "cGFzc3dvcmQxMjM0"});
-        Ok(RawReview { findings: vec![finding.to_string()], audit_annotations: vec![("a".into(), "password1234".into()), ("b".into(), "fine".into())], ..RawReview::default() })
+        Ok(RawReview {
+            findings: vec![finding.to_string()],
+            audit_annotations: vec![("a".into(), "password1234".into()), ("b".into(), "fine".into())],
+            ..RawReview::default()
+        })
     });
     let request = json!({"kind": {"group": "", "version": "v1", "kind": "Secret"}, "resource": {"group": "", "version": "v1", "resource": "secrets"}, "object": {"data": {"a": "cGFzc3dvcmQxMjM0"}}});
-    let run = validate(vec![policy_with("p", json!({}), description(Phase::Validating, &["secrets"]), leak)], request.clone());
+    let run = validate(
+        vec![policy_with("p", json!({}), description(Phase::Validating, &["secrets"]), leak)],
+        request.clone(),
+    );
     assert_eq!(run.admitted.message, "p/class: class is bad");
     assert_eq!(run.response["auditAnnotations"], json!({"p.b": "fine"}));
-    let writes = mutate(vec![policy_with("p", json!({}), description(Phase::Mutating, &["secrets"]), set("/spec/class", "\"password1234\""))], request);
+    let writes = mutate(
+        vec![policy_with(
+            "p",
+            json!({}),
+            description(Phase::Mutating, &["secrets"]),
+            set("/spec/class", "\"password1234\""),
+        )],
+        request,
+    );
     assert_eq!(writes.admitted.message, "p: an edit holds a value that the policy read from a Secret");
 }
 
@@ -340,14 +425,20 @@ fn update(new: Json, old: Json) -> Json {
 
 #[test]
 fn a_denial_that_the_old_object_deserved_is_a_warning() {
-    let run = validate(vec![policy("p", deny_class(&["x", "y"]))], update(json!({"spec": {"class": "x", "more": 1}}), json!({"spec": {"class": "x"}})));
+    let run = validate(
+        vec![policy("p", deny_class(&["x", "y"]))],
+        update(json!({"spec": {"class": "x", "more": 1}}), json!({"spec": {"class": "x"}})),
+    );
     assert_eq!((verdict(&run), run.admitted.allowed), (Verdict::Warn, true));
     assert_eq!(run.admitted.policies[0].findings[0].softened.as_deref(), Some("ratcheted"));
 }
 
 #[test]
 fn one_bad_value_does_not_license_another() {
-    let run = validate(vec![policy("p", deny_class(&["x", "y"]))], update(json!({"spec": {"class": "x"}}), json!({"spec": {"class": "y"}})));
+    let run = validate(
+        vec![policy("p", deny_class(&["x", "y"]))],
+        update(json!({"spec": {"class": "x"}}), json!({"spec": {"class": "y"}})),
+    );
     assert_eq!(verdict(&run), Verdict::Deny);
 }
 
@@ -356,11 +447,20 @@ fn a_warning_on_the_old_object_or_a_finding_without_subject_is_not_ratcheted() {
     let levels = |old: &'static str, subject: &'static str| -> Judge {
         Box::new(move |call| {
             let level = if call.operation == crate::contract::Operation::Create { old } else { "deny" };
-            Ok(RawReview { findings: vec![json!({"rule": "class", "level": level, "subject": subject, "value": "v"}).to_string()], ..RawReview::default() })
+            Ok(RawReview {
+                findings: vec![json!({"rule": "class", "level": level, "subject": subject, "value": "v"}).to_string()],
+                ..RawReview::default()
+            })
         })
     };
-    for (old, subject, expected) in [("deny", "s", Verdict::Warn), ("warn", "s", Verdict::Deny), ("undecided", "s", Verdict::Deny), ("deny", "", Verdict::Deny)] {
-        let run = validate(vec![policy("p", levels(old, subject))], update(json!({"spec": {"a": 1}}), json!({"spec": {}})));
+    for (old, subject, expected) in [
+        ("deny", "s", Verdict::Warn),
+        ("warn", "s", Verdict::Deny),
+        ("undecided", "s", Verdict::Deny),
+        ("deny", "", Verdict::Deny),
+    ] {
+        let run =
+            validate(vec![policy("p", levels(old, subject))], update(json!({"spec": {"a": 1}}), json!({"spec": {}})));
         assert_eq!(verdict(&run), expected, "{old} {subject:?}");
     }
 }
@@ -391,11 +491,15 @@ fn letting_an_object_go_is_not_judged_but_nothing_else_is_let_through_with_it() 
 #[test]
 fn a_status_update_is_judged_only_where_a_policy_declares_it() {
     let status = |class: &str| {
-        let mut request = update(json!({"metadata": {}, "spec": {"class": class}, "status": {"ready": 1}}), json!({"metadata": {}, "spec": {"class": "y"}}));
+        let mut request = update(
+            json!({"metadata": {}, "spec": {"class": class}, "status": {"ready": 1}}),
+            json!({"metadata": {}, "spec": {"class": "y"}}),
+        );
         request["subResource"] = json!("status");
         request
     };
-    let by = |resource: &str| policy_with("p", json!({}), description(Phase::Validating, &[resource]), deny_class(&["x"]));
+    let by =
+        |resource: &str| policy_with("p", json!({}), description(Phase::Validating, &[resource]), deny_class(&["x"]));
     assert_eq!(validate(vec![by("statefulsets/*")], status("y")).admitted.policies.len(), 0);
     assert_eq!(validate(vec![by("statefulsets/status")], status("y")).admitted.policies.len(), 1);
     assert_eq!(validate(vec![by("statefulsets/*")], status("x")).admitted.policies.len(), 1);
@@ -428,8 +532,14 @@ fn what_a_controller_makes_is_judged_at_its_owner() {
     // Ways round it.
     let cases = [
         ("a user who is no controller", pod("mallory", "StatefulSet", "1")),
-        ("a user who is another controller", pod("system:serviceaccount:kube-system:job-controller", "StatefulSet", "1")),
-        ("an account of that name elsewhere", pod("system:serviceaccount:a:statefulset-controller", "StatefulSet", "1")),
+        (
+            "a user who is another controller",
+            pod("system:serviceaccount:kube-system:job-controller", "StatefulSet", "1"),
+        ),
+        (
+            "an account of that name elsewhere",
+            pod("system:serviceaccount:a:statefulset-controller", "StatefulSet", "1"),
+        ),
         ("an owner of another uid", pod(CONTROLLER, "StatefulSet", "2")),
         ("an owner that is not there", pod(CONTROLLER, "DaemonSet", "1")),
     ];
@@ -442,14 +552,27 @@ fn what_a_controller_makes_is_judged_at_its_owner() {
 #[test]
 fn a_policy_that_does_not_match_that_very_owner_judges_the_object() {
     let only_pods = policy_with("p", json!({}), description(Phase::Validating, &["pods"]), deny_class(&["x"]));
-    assert_eq!(owned(objects(&[stateful_set("1", json!({}))]), only_pods, pod(CONTROLLER, "StatefulSet", "1")), Verdict::Deny);
+    assert_eq!(
+        owned(objects(&[stateful_set("1", json!({}))]), only_pods, pod(CONTROLLER, "StatefulSet", "1")),
+        Verdict::Deny
+    );
     let only_create = json!({"match": {"resourceRules": [
         {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["statefulsets"], "operations": ["CREATE"]},
         {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]}});
     let only_create = policy_with("p", only_create, description(Phase::Validating, &ALL), deny_class(&["x"]));
-    assert_eq!(owned(objects(&[stateful_set("1", json!({}))]), only_create, pod(CONTROLLER, "StatefulSet", "1")), Verdict::Deny);
+    assert_eq!(
+        owned(objects(&[stateful_set("1", json!({}))]), only_create, pod(CONTROLLER, "StatefulSet", "1")),
+        Verdict::Deny
+    );
     // The Pod carries the label that is asked for, its owner doesn't.
-    let labelled = || policy_with("p", json!({"match": {"objectSelector": {"matchLabels": {"judge": "me"}}}}), description(Phase::Validating, &ALL), deny_class(&["x"]));
+    let labelled = || {
+        policy_with(
+            "p",
+            json!({"match": {"objectSelector": {"matchLabels": {"judge": "me"}}}}),
+            description(Phase::Validating, &ALL),
+            deny_class(&["x"]),
+        )
+    };
     let mut request = pod(CONTROLLER, "StatefulSet", "1");
     request["object"]["metadata"]["labels"] = json!({"judge": "me"});
     assert_eq!(owned(objects(&[stateful_set("1", json!({}))]), labelled(), request.clone()), Verdict::Deny);
@@ -460,7 +583,8 @@ fn a_policy_that_does_not_match_that_very_owner_judges_the_object() {
 fn owners_are_followed_up_the_chain() {
     let replica_set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "db", "namespace": "a", "uid": "1", "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "top", "uid": "9", "controller": true}]}});
     let deployment = |uid: &str| json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "top", "namespace": "a", "uid": uid}});
-    let judge = || policy_with("p", json!({}), description(Phase::Validating, &["pods", "deployments"]), deny_class(&["x"]));
+    let judge =
+        || policy_with("p", json!({}), description(Phase::Validating, &["pods", "deployments"]), deny_class(&["x"]));
     let request = || pod("system:serviceaccount:kube-system:replicaset-controller", "ReplicaSet", "1");
     assert_eq!(owned(objects(&[replica_set.clone(), deployment("9")]), judge(), request()), Verdict::Warn);
     assert_eq!(owned(objects(&[replica_set, deployment("8")]), judge(), request()), Verdict::Deny);
@@ -493,11 +617,15 @@ fn an_edit_on_a_field_that_cannot_change_only_puts_back_what_was_there() {
     let pointer = "/spec/volumeClaimTemplates/0/spec/storageClassName";
     let set_class = || {
         let mut description = description(Phase::Mutating, &ALL);
-        description.reach.reads[0].object = Some(serde_json::from_value(json!({"fields": {"spec": {"fields": {"volumeClaimTemplates": "value"}}}})).unwrap());
+        description.reach.reads[0].object = Some(
+            serde_json::from_value(json!({"fields": {"spec": {"fields": {"volumeClaimTemplates": "value"}}}})).unwrap(),
+        );
         policy_with("p", json!({}), description, set(pointer, "\"new-default\""))
     };
     let object = |class: Option<&str>| match class {
-        Some(class) => json!({"metadata": {}, "spec": {"volumeClaimTemplates": [{"spec": {"storageClassName": class}}]}}),
+        Some(class) => {
+            json!({"metadata": {}, "spec": {"volumeClaimTemplates": [{"spec": {"storageClassName": class}}]}})
+        }
         None => json!({"metadata": {}, "spec": {"volumeClaimTemplates": [{"spec": {}}]}}),
     };
     let patched = |new: Option<&str>, old: Option<&str>| {
@@ -513,9 +641,21 @@ fn an_edit_on_a_field_that_cannot_change_only_puts_back_what_was_there() {
 
 #[test]
 fn selectors_of_a_scale_are_judged_on_its_parent() {
-    let by_label = || policy_with("p", json!({"match": {"objectSelector": {"matchLabels": {"judge": "me"}}}}), description(Phase::Validating, &ALL), Box::new(|_| Err(Failure::Busy)));
+    let by_label = || {
+        policy_with(
+            "p",
+            json!({"match": {"objectSelector": {"matchLabels": {"judge": "me"}}}}),
+            description(Phase::Validating, &ALL),
+            Box::new(|_| Err(Failure::Busy)),
+        )
+    };
     let scale = json!({"operation": "UPDATE", "subResource": "scale", "name": "db", "kind": {"group": "autoscaling", "version": "v1", "kind": "Scale"}, "object": {"metadata": {"labels": {"judge": "not me"}}}, "oldObject": {}});
-    let asked = |cluster| run_with(cluster, vec![by_label()], Phase::Validating, &review(scale.clone()).to_string()).admitted.policies.len();
+    let asked = |cluster| {
+        run_with(cluster, vec![by_label()], Phase::Validating, &review(scale.clone()).to_string())
+            .admitted
+            .policies
+            .len()
+    };
     assert_eq!(asked(objects(&[stateful_set("1", json!({"judge": "me"}))])), 1);
     assert_eq!(asked(objects(&[stateful_set("1", json!({}))])), 0);
     assert_eq!(asked(no_cluster()), 1);
@@ -523,9 +663,17 @@ fn selectors_of_a_scale_are_judged_on_its_parent() {
 
 #[test]
 fn unknown_namespace_labels_count_as_a_match_and_a_denial_is_undecided() {
-    let by_namespace = || policy_with("p", json!({"match": {"namespaceSelector": {"matchLabels": {"env": "prod"}}}}), description(Phase::Validating, &ALL), deny_class(&["x"]));
+    let by_namespace = || {
+        policy_with(
+            "p",
+            json!({"match": {"namespaceSelector": {"matchLabels": {"env": "prod"}}}}),
+            description(Phase::Validating, &ALL),
+            deny_class(&["x"]),
+        )
+    };
     let request = || review(json!({"object": {"spec": {"class": "x"}}})).to_string();
-    let namespace = |env: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"env": env}}});
+    let namespace =
+        |env: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"env": env}}});
     let run = |cluster| run_with(cluster, vec![by_namespace()], Phase::Validating, &request());
     assert_eq!(verdict(&run(no_cluster())), Verdict::Undecided);
     assert_eq!(verdict(&run(objects(&[namespace("prod")]))), Verdict::Deny);
@@ -537,7 +685,13 @@ fn a_policy_that_cannot_run_answers_as_its_failure_policy_says() {
     let broken = |failure_policy: &str| {
         let document = json!({"apiVersion": API_VERSION, "kind": "ClusterPolicy", "metadata": {"name": "p"}, "spec": {"module": "m", "failurePolicy": failure_policy}});
         let document = PolicyDocument::from_json(&document).unwrap();
-        Arc::new(Policy { matcher: Matcher::new(&document, None).unwrap(), document, description: None, digest: String::new(), evaluator: Err("no such module".to_owned()) })
+        Arc::new(Policy {
+            matcher: Matcher::new(&document, None).unwrap(),
+            document,
+            description: None,
+            digest: String::new(),
+            evaluator: Err("no such module".to_owned()),
+        })
     };
     let run = validate(vec![broken("Fail")], json!({"object": {}}));
     assert_eq!(run.admitted.message, "p: can't run: no such module");
@@ -547,7 +701,9 @@ fn a_policy_that_cannot_run_answers_as_its_failure_policy_says() {
 #[test]
 fn long_answers_are_cut_with_a_count() {
     let many: Judge = Box::new(|_| {
-        let finding = |index: usize| json!({"rule": "class", "level": "deny", "message": format!("{index} {}", "long ".repeat(40))}).to_string();
+        let finding = |index: usize| {
+            json!({"rule": "class", "level": "deny", "message": format!("{index} {}", "long ".repeat(40))}).to_string()
+        };
         Ok(RawReview { findings: (0..100).map(finding).collect(), ..RawReview::default() })
     });
     let run = validate(vec![policy("p", many)], json!({"object": {}}));

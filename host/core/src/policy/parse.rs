@@ -37,12 +37,22 @@ impl PolicyDocument {
         };
         match text(&["apiVersion"]) {
             Some(API_VERSION) => {}
-            other => return Err(DocumentError::new("apiVersion", format!("is {:?}; this version of Portcullis reads {API_VERSION}", other.unwrap_or_default()))),
+            other => {
+                return Err(DocumentError::new(
+                    "apiVersion",
+                    format!("is {:?}; this version of Portcullis reads {API_VERSION}", other.unwrap_or_default()),
+                ));
+            }
         }
         let namespaced = match text(&["kind"]) {
             Some("ClusterPolicy") => false,
             Some("Policy") => true,
-            other => return Err(DocumentError::new("kind", format!("is {:?}; known kinds are ClusterPolicy and Policy", other.unwrap_or_default()))),
+            other => {
+                return Err(DocumentError::new(
+                    "kind",
+                    format!("is {:?}; known kinds are ClusterPolicy and Policy", other.unwrap_or_default()),
+                ));
+            }
         };
         known_fields(document, "", &TOP)?;
         let name = text(&["metadata", "name"]).unwrap_or_default();
@@ -53,11 +63,23 @@ impl PolicyDocument {
                 dns_label("metadata.namespace", namespace)?;
                 Some(namespace.to_owned())
             }
-            (true, None) => return Err(DocumentError::new("metadata.namespace", "is missing; a Policy judges one namespace, a ClusterPolicy all".to_owned())),
-            (false, Some(_)) => return Err(DocumentError::new("metadata.namespace", "is set; a ClusterPolicy has none (a Policy judges one namespace)".to_owned())),
+            (true, None) => {
+                return Err(DocumentError::new(
+                    "metadata.namespace",
+                    "is missing; a Policy judges one namespace, a ClusterPolicy all".to_owned(),
+                ));
+            }
+            (false, Some(_)) => {
+                return Err(DocumentError::new(
+                    "metadata.namespace",
+                    "is set; a ClusterPolicy has none (a Policy judges one namespace)".to_owned(),
+                ));
+            }
             (false, None) => None,
         };
-        let spec = document.get("spec").ok_or_else(|| DocumentError::new("spec", "is missing; it names at least a module".to_owned()))?;
+        let spec = document
+            .get("spec")
+            .ok_or_else(|| DocumentError::new("spec", "is missing; it names at least a module".to_owned()))?;
         let spec: PolicySpec = serde_path_to_error::deserialize(spec).map_err(|error| {
             let path = match error.path().to_string() {
                 path if path == "." => "spec".to_owned(),
@@ -73,22 +95,40 @@ impl PolicyDocument {
 impl PolicySpec {
     fn check(&self) -> Result<(), DocumentError> {
         if self.module.is_empty() {
-            return Err(DocumentError::new("spec.module", "is empty; name builtin/NAME or a path to a .wasm file".to_owned()));
+            return Err(DocumentError::new(
+                "spec.module",
+                "is empty; name builtin/NAME or a path to a .wasm file".to_owned(),
+            ));
         }
         if !self.settings.is_object() {
             return Err(DocumentError::new("spec.settings", "is not an object".to_owned()));
         }
         if self.validation_actions.is_empty() {
-            return Err(DocumentError::new("spec.validationActions", "is empty; name at least one of Deny, Warn, Audit".to_owned()));
+            return Err(DocumentError::new(
+                "spec.validationActions",
+                "is empty; name at least one of Deny, Warn, Audit".to_owned(),
+            ));
         }
-        if self.validation_actions.contains(&ValidationAction::Deny) && self.validation_actions.contains(&ValidationAction::Warn) {
-            return Err(DocumentError::new("spec.validationActions", "has both Deny and Warn, which says the same thing twice (as in ValidatingAdmissionPolicyBinding)".to_owned()));
+        if self.validation_actions.contains(&ValidationAction::Deny)
+            && self.validation_actions.contains(&ValidationAction::Warn)
+        {
+            return Err(DocumentError::new(
+                "spec.validationActions",
+                "has both Deny and Warn, which says the same thing twice (as in ValidatingAdmissionPolicyBinding)"
+                    .to_owned(),
+            ));
         }
         if self.timeout.is_zero() || self.timeout > MAX_TIMEOUT {
-            return Err(DocumentError::new("spec.timeout", format!("is {} ms; it lies between 1ms and {}s", self.timeout.as_millis(), MAX_TIMEOUT.as_secs())));
+            return Err(DocumentError::new(
+                "spec.timeout",
+                format!("is {} ms; it lies between 1ms and {}s", self.timeout.as_millis(), MAX_TIMEOUT.as_secs()),
+            ));
         }
         if self.memory < 1 << 20 || self.memory > MAX_MEMORY {
-            return Err(DocumentError::new("spec.memory", format!("is {} bytes; it lies between 1Mi and {}Mi", self.memory, MAX_MEMORY >> 20)));
+            return Err(DocumentError::new(
+                "spec.memory",
+                format!("is {} bytes; it lies between 1Mi and {}Mi", self.memory, MAX_MEMORY >> 20),
+            ));
         }
         Ok(())
     }
@@ -111,7 +151,13 @@ enum Inner {
     Each(&'static Fields),
 }
 
-static TOP: Fields = Fields(&[("apiVersion", Inner::Any), ("kind", Inner::Any), ("metadata", Inner::Any), ("spec", Inner::One(&SPEC)), ("status", Inner::Any)]);
+static TOP: Fields = Fields(&[
+    ("apiVersion", Inner::Any),
+    ("kind", Inner::Any),
+    ("metadata", Inner::Any),
+    ("spec", Inner::One(&SPEC)),
+    ("status", Inner::Any),
+]);
 static SPEC: Fields = Fields(&[
     ("module", Inner::Any),
     ("policy", Inner::Any),
@@ -131,10 +177,21 @@ static MATCH: Fields = Fields(&[
     ("exclude", Inner::One(&EXCLUDE)),
     ("where", Inner::Any),
 ]);
-static RULE: Fields = Fields(&[("apiGroups", Inner::Any), ("apiVersions", Inner::Any), ("resources", Inner::Any), ("operations", Inner::Any), ("scope", Inner::Any)]);
+static RULE: Fields = Fields(&[
+    ("apiGroups", Inner::Any),
+    ("apiVersions", Inner::Any),
+    ("resources", Inner::Any),
+    ("operations", Inner::Any),
+    ("scope", Inner::Any),
+]);
 static SELECTOR: Fields = Fields(&[("matchLabels", Inner::Any), ("matchExpressions", Inner::Each(&REQUIREMENT))]);
 static REQUIREMENT: Fields = Fields(&[("key", Inner::Any), ("operator", Inner::Any), ("values", Inner::Any)]);
-static EXCLUDE: Fields = Fields(&[("namespaces", Inner::Any), ("users", Inner::Any), ("groups", Inner::Any), ("serviceAccounts", Inner::Any)]);
+static EXCLUDE: Fields = Fields(&[
+    ("namespaces", Inner::Any),
+    ("users", Inner::Any),
+    ("groups", Inner::Any),
+    ("serviceAccounts", Inner::Any),
+]);
 
 fn known_fields(value: &serde_json::Value, path: &str, fields: &Fields) -> Result<(), DocumentError> {
     let Some(object) = value.as_object() else { return Ok(()) };
@@ -164,7 +221,9 @@ pub fn unknown_field<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> St
         .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
         .min();
     match nearest {
-        Some((distance, candidate)) if distance <= 1 + candidate.len() / 4 => format!("unknown field; did you mean {candidate}?"),
+        Some((distance, candidate)) if distance <= 1 + candidate.len() / 4 => {
+            format!("unknown field; did you mean {candidate}?")
+        }
         _ => format!("unknown field; known here: {}", known.join(", ")),
     }
 }
@@ -175,7 +234,10 @@ fn dns_label(path: &str, name: &str) -> Result<(), DocumentError> {
     }
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.len() > 63 || !name.bytes().all(allowed) || name.starts_with('-') || name.ends_with('-') {
-        return Err(DocumentError::new(path, format!("is {name:?}; a name here is a DNS-1123 label: at most 63 of a-z, 0-9 and -, not at an end")));
+        return Err(DocumentError::new(
+            path,
+            format!("is {name:?}; a name here is a DNS-1123 label: at most 63 of a-z, 0-9 and -, not at an end"),
+        ));
     }
     Ok(())
 }
@@ -209,17 +271,47 @@ mod tests {
     fn what_is_wrong_is_named_with_what_would_be_right() {
         let cases = [
             (document(json!({"module": "m", "setings": {}})), "spec.setings: unknown field; did you mean settings?"),
-            (document(json!({"module": "m", "match": {"exclude": {"namespace": []}}})), "spec.match.exclude.namespace: unknown field; did you mean namespaces?"),
-            (document(json!({"module": "m", "match": {"resourceRules": [{"apiGroup": []}]}})), "spec.match.resourceRules[0].apiGroup: unknown field; did you mean apiGroups?"),
-            (document(json!({"module": "m", "timeout": "fast"})), "spec.timeout: \"fast\" is no duration; write 200ms, 1s or 1.5s"),
-            (document(json!({"module": "m", "memory": "64MB"})), "spec.memory: \"64MB\" is no amount of memory; write 64Mi"),
-            (document(json!({"module": "m", "memory": "65Mi"})), "spec.memory: is 68157440 bytes; it lies between 1Mi and 64Mi"),
-            (document(json!({"module": "m", "validationActions": []})), "spec.validationActions: is empty; name at least one of Deny, Warn, Audit"),
+            (
+                document(json!({"module": "m", "match": {"exclude": {"namespace": []}}})),
+                "spec.match.exclude.namespace: unknown field; did you mean namespaces?",
+            ),
+            (
+                document(json!({"module": "m", "match": {"resourceRules": [{"apiGroup": []}]}})),
+                "spec.match.resourceRules[0].apiGroup: unknown field; did you mean apiGroups?",
+            ),
+            (
+                document(json!({"module": "m", "timeout": "fast"})),
+                "spec.timeout: \"fast\" is no duration; write 200ms, 1s or 1.5s",
+            ),
+            (
+                document(json!({"module": "m", "memory": "64MB"})),
+                "spec.memory: \"64MB\" is no amount of memory; write 64Mi",
+            ),
+            (
+                document(json!({"module": "m", "memory": "65Mi"})),
+                "spec.memory: is 68157440 bytes; it lies between 1Mi and 64Mi",
+            ),
+            (
+                document(json!({"module": "m", "validationActions": []})),
+                "spec.validationActions: is empty; name at least one of Deny, Warn, Audit",
+            ),
             (document(json!({"settings": {}})), "spec: missing field `module`"),
-            (json!({"apiVersion": "portcullis.dev/v1", "kind": "ClusterPolicy"}), "apiVersion: is \"portcullis.dev/v1\"; this version of Portcullis reads portcullis.dev/v1alpha1"),
-            (json!({"apiVersion": API_VERSION, "kind": "Policies"}), "kind: is \"Policies\"; known kinds are ClusterPolicy and Policy"),
-            (json!({"apiVersion": API_VERSION, "kind": "Policy", "metadata": {"name": "p"}, "spec": {"module": "m"}}), "metadata.namespace: is missing; a Policy judges one namespace, a ClusterPolicy all"),
-            (json!({"apiVersion": API_VERSION, "kind": "ClusterPolicy", "metadata": {"name": "P_1"}, "spec": {"module": "m"}}), "metadata.name: is \"P_1\"; a name here is a DNS-1123 label: at most 63 of a-z, 0-9 and -, not at an end"),
+            (
+                json!({"apiVersion": "portcullis.dev/v1", "kind": "ClusterPolicy"}),
+                "apiVersion: is \"portcullis.dev/v1\"; this version of Portcullis reads portcullis.dev/v1alpha1",
+            ),
+            (
+                json!({"apiVersion": API_VERSION, "kind": "Policies"}),
+                "kind: is \"Policies\"; known kinds are ClusterPolicy and Policy",
+            ),
+            (
+                json!({"apiVersion": API_VERSION, "kind": "Policy", "metadata": {"name": "p"}, "spec": {"module": "m"}}),
+                "metadata.namespace: is missing; a Policy judges one namespace, a ClusterPolicy all",
+            ),
+            (
+                json!({"apiVersion": API_VERSION, "kind": "ClusterPolicy", "metadata": {"name": "P_1"}, "spec": {"module": "m"}}),
+                "metadata.name: is \"P_1\"; a name here is a DNS-1123 label: at most 63 of a-z, 0-9 and -, not at an end",
+            ),
         ];
         for (document, expected) in cases {
             check(document, Err(expected));
@@ -228,7 +320,14 @@ mod tests {
 
     #[test]
     fn durations_are_go_durations() {
-        for (text, expected) in [("200ms", Some(200)), ("1.5s", Some(1_500)), ("1m30s", Some(90_000)), ("5", None), ("", None), ("1d", None)] {
+        for (text, expected) in [
+            ("200ms", Some(200)),
+            ("1.5s", Some(1_500)),
+            ("1m30s", Some(90_000)),
+            ("5", None),
+            ("", None),
+            ("1d", None),
+        ] {
             assert_eq!(duration::parse(text), expected.map(Duration::from_millis), "{text}");
         }
     }

@@ -70,7 +70,9 @@ pub(super) mod memory {
         }
         match Bytes::deserialize(deserializer)? {
             Bytes::Number(bytes) => Ok(bytes),
-            Bytes::Text(text) => parse(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no amount of memory; write 64Mi"))),
+            Bytes::Text(text) => {
+                parse(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no amount of memory; write 64Mi")))
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// Serves until it is killed.
 #[tokio::main]
-pub async fn serve(port: u16, certificate: &Path, key: &Path) -> Result<()> {
+pub(crate) async fn serve(port: u16, certificate: &Path, key: &Path) -> Result<()> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)

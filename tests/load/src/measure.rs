@@ -18,26 +18,26 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Both servers.
-pub struct Servers {
-    pub echo: Server,
-    pub portcullis: Server,
+pub(crate) struct Servers {
+    pub(crate) echo: Server,
+    pub(crate) portcullis: Server,
 }
 
 /// One server, killed when it goes.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
 }
 
 /// What a request cost.
-pub struct Cost {
-    pub cpu_micros: f64,
-    pub per_second: f64,
+pub(crate) struct Cost {
+    pub(crate) cpu_micros: f64,
+    pub(crate) per_second: f64,
 }
 
 impl Servers {
     /// Starts both and waits until they take connections.
-    pub fn start(folder: &Path) -> Result<Servers> {
+    pub(crate) fn start(folder: &Path) -> Result<Servers> {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
         fs::write(&certificate, pair.cert.pem())?;
@@ -73,7 +73,7 @@ impl Servers {
 
 impl Server {
     /// Keeps the server busy for some seconds.
-    pub fn measure(&self, scenario: &Scenario, seconds: u32, connections: u32, folder: &Path) -> Result<Cost> {
+    pub(crate) fn measure(&self, scenario: &Scenario, seconds: u32, connections: u32, folder: &Path) -> Result<Cost> {
         let script = folder.join("post.lua");
         let body = folder.join("body.json");
         fs::write(&body, &scenario.body)?;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// What look-ups see.
-pub const CLUSTER: &str = r#"
+pub(crate) const CLUSTER: &str = r#"
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata:
@@ -18,14 +18,14 @@ metadata: {name: shop}
 "#;
 
 /// One kind of request.
-pub struct Scenario {
-    pub name: &'static str,
-    pub path: &'static str,
-    pub body: String,
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) body: String,
 }
 
 /// All of them.
-pub fn scenarios() -> Vec<Scenario> {
+pub(crate) fn scenarios() -> Vec<Scenario> {
     let scenario = |name, path, bytes, class| Scenario { name, path, body: review(bytes, class) };
     vec![
         scenario("validate 4 KB, one policy", "/validate/policy/database-remote-storage", 4_000, Some("standard")),

@@ -17,9 +17,11 @@ use portcullis_core::admit::Snapshot;
 use portcullis_engine::{Engine, EngineConfig};
 use serde_json::{Value, json};
 
-/// How long a client waits: longer than any `?timeout=` of these tests, so that
-/// an answer that comes too late is a failure and not a test that hangs.
+/// How long a client waits, so that a missing answer is no test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an API server waits that isn't told otherwise (`timeoutSeconds` of a
+/// webhook, admissionregistration.k8s.io/v1): an answer after it is none.
+const API_SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server and clients for both versions of HTTP.
 pub(crate) struct TestServer {
@@ -88,6 +90,7 @@ impl TestServer {
         let uid = format!("{path} {namespace} {}", object["kind"]);
         let body = review(&uid, namespace, object).to_string();
         let call = self.http2.post(self.url(path)).header("content-type", "application/json").body(body);
+        let call = call.timeout(API_SERVER_TIMEOUT);
         let answer = call.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
         assert_eq!(answer.status().as_u16(), 200, "{path}");
         let text = answer.text().await.expect("an answer's body");

@@ -8,9 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use database_remote_storage::DatabaseRemoteStorage;
@@ -24,7 +22,7 @@ use portcullis_core::objects::Objects;
 use portcullis_core::policy::{PolicyDocument, PolicyId, PolicySpec};
 use portcullis_core::verdict::{Said, within_reach};
 use portcullis_core::{edit, view};
-use portcullis_engine::{Configured, Limits, Module};
+use portcullis_engine::{Configured, Limits};
 use portcullis_sdk::harness::{self, Case, CaseOperation};
 use portcullis_sdk::{Erased, ErasedPolicy, ObjectKind, Tree, attributes_of};
 use portcullis_tests::workspace_root;
@@ -95,7 +93,8 @@ impl Suite {
         }
         let configured = configure(&wanted);
         let of_case = |(label, case, native): (String, Case, &'static dyn ErasedPolicy)| {
-            let configured = configured[&(native.name(), case.settings.to_string())].clone();
+            let configured = configured.get(&(native.name(), case.settings.to_string()));
+            let configured = configured.unwrap_or_else(|| panic!("{} is not built in", native.name())).clone();
             let attributes = attributes(native, &case);
             Prepared { label, case, native, configured, attributes }
         };
@@ -118,31 +117,27 @@ fn folders() -> Vec<(PathBuf, &'static dyn ErasedPolicy)> {
     found
 }
 
-/// The built-in module that has this policy.
-fn module(policy: &str) -> Module {
-    let mut modules = portcullis_bundle::modules().iter().map(|module| engine().load(module.bytes).unwrap());
-    modules.find(|module| module.description(policy).is_some()).unwrap_or_else(|| panic!("{policy} is not built in"))
-}
-
-/// Configures in as many threads as there are cores: Cranelift takes its time.
+/// Configures all that is wanted of a module together: they share one snapshot,
+/// so Cranelift, which takes its time, runs once a module.
 fn configure(wanted: &[(&'static str, Value)]) -> BTreeMap<(&'static str, String), Arc<Configured>> {
-    let modules: BTreeMap<_, _> = POLICIES.iter().map(|policy| (policy.name(), module(policy.name()))).collect();
     let limits = Limits { timeout: PATIENCE, memory: PolicySpec::of_module("").memory };
-    let next = AtomicUsize::new(0);
-    let configured = Mutex::new(BTreeMap::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((policy, settings)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let configuration = Configuration { policy: (*policy).to_owned(), settings: settings.clone() };
-                    let one = modules[policy].configure(configuration, limits);
-                    let one = one.unwrap_or_else(|error| panic!("{policy} with {settings}: {error}"));
-                    configured.lock().unwrap().insert((*policy, settings.to_string()), Arc::new(one));
-                }
-            });
+    let mut configured = BTreeMap::new();
+    for module in portcullis_bundle::modules() {
+        let module = engine().load(module.bytes).unwrap();
+        let of_module = wanted.iter().filter(|(policy, _)| module.description(policy).is_some());
+        let (keys, configurations): (Vec<_>, Vec<_>) = of_module
+            .map(|(policy, settings)| {
+                let configuration = Configuration { policy: (*policy).to_owned(), settings: settings.clone() };
+                ((*policy, settings.to_string()), (configuration, limits))
+            })
+            .unzip();
+        if configurations.is_empty() {
+            continue;
         }
-    });
-    configured.into_inner().unwrap()
+        let all = module.configure_all(&configurations).unwrap();
+        configured.extend(keys.into_iter().zip(all.into_iter().map(Arc::new)));
+    }
+    configured
 }
 
 /// What the API server would say of a case's request.

@@ -1,6 +1,6 @@
 //! The host's rules on whole requests, with policies written as closures: what
 //! an answer is made of, and every way round the object's life that the contract
-//! closes.
+//! closes. It is long because each rule takes a whole request to show.
 #![allow(clippy::unwrap_used)]
 
 use futures_util::FutureExt as _;

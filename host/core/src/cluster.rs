@@ -258,7 +258,7 @@ impl Scoped {
 
     /// Remembers what values a policy was given from Secrets.
     fn handed(&self, object: Arc<str>, lookup: &Lookup) -> Arc<str> {
-        if crate::verdict::takes_secret_values(&lookup.api_version, &lookup.kind, &lookup.fields) {
+        if crate::secret::takes_secret_values(&lookup.api_version, &lookup.kind, &lookup.fields) {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).secrets.push(object.clone());
         }
         object

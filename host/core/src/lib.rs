@@ -21,6 +21,7 @@ pub mod objects;
 pub mod policy;
 pub mod report;
 pub mod review;
+pub mod secret;
 pub mod selector;
 pub mod verdict;
 pub mod view;

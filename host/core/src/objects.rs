@@ -17,8 +17,16 @@ use crate::selector::Labels;
 /// one object in whatever version it was written.
 #[derive(Debug, Default)]
 pub struct Objects {
-    kinds: HashMap<(String, String), Vec<Stored>>,
+    kinds: HashMap<(String, String), OfKind>,
     complete: bool,
+}
+
+/// The objects of one kind, in the order given.
+#[derive(Debug, Default)]
+struct OfKind {
+    stored: Vec<Stored>,
+    /// By namespace (empty for none) and name.
+    by_name: HashMap<(String, String), usize>,
 }
 
 #[derive(Debug)]
@@ -40,20 +48,17 @@ impl Objects {
     /// Takes objects as JSON text; what is no Kubernetes object is left out.
     /// The last of several objects of one name counts.
     pub fn new(objects: impl IntoIterator<Item = String>, complete: bool) -> Objects {
-        let mut kinds: HashMap<(String, String), Vec<Stored>> = HashMap::new();
+        let mut kinds: HashMap<(String, String), OfKind> = HashMap::new();
         for object in objects {
             if let Some((key, stored)) = store(object) {
-                let of_kind = kinds.entry(key).or_default();
-                of_kind.retain(|other| (&other.namespace, &other.name) != (&stored.namespace, &stored.name));
-                of_kind.push(stored);
+                kinds.entry(key).or_default().put(stored);
             }
         }
         Objects { kinds, complete }
     }
 
-    fn of_kind(&self, api_version: &str, kind: &str) -> &[Stored] {
-        let group = group(api_version).to_owned();
-        self.kinds.get(&(group, kind.to_owned())).map_or(&[], Vec::as_slice)
+    fn of_kind(&self, api_version: &str, kind: &str) -> Option<&OfKind> {
+        self.kinds.get(&(group(api_version).to_owned(), kind.to_owned()))
     }
 
     fn incomplete(&self) -> Option<String> {
@@ -61,10 +66,10 @@ impl Objects {
     }
 
     fn find(&self, name: &ObjectName) -> Answer {
-        let found = self
-            .of_kind(&name.api_version, &name.kind)
-            .iter()
-            .find(|stored| stored.name == name.name && stored.namespace == name.namespace);
+        let found = self.of_kind(&name.api_version, &name.kind).and_then(|of_kind| {
+            let key = (name.namespace.clone().unwrap_or_default(), name.name.clone());
+            of_kind.by_name.get(&key).map(|index| &of_kind.stored[*index])
+        });
         match (found, self.complete) {
             (Some(stored), _) => Answer::Found(stored.text.clone()),
             (None, true) => Answer::Absent,
@@ -77,7 +82,8 @@ impl Objects {
             Ok(selector) => selector.unwrap_or_default(),
             Err(error) => return Listing { items: Vec::new(), incomplete: Some(error.to_string()) },
         };
-        let mut matching = self.of_kind(&query.api_version, &query.kind).iter().filter(|stored| {
+        let stored = self.of_kind(&query.api_version, &query.kind).map_or(&[][..], |of_kind| &of_kind.stored);
+        let mut matching = stored.iter().filter(|stored| {
             query.namespace.as_ref().is_none_or(|namespace| stored.namespace.as_ref() == Some(namespace))
                 && selector.matches(&stored.labels)
                 && query.key.as_ref().is_none_or(|(key, value)| has_key(&stored.text, key, value))
@@ -85,6 +91,19 @@ impl Objects {
         let items = matching.by_ref().take(query.limit).map(|stored| stored.text.clone()).collect();
         let cut = matching.next().map(|_| format!("there are more than {}", query.limit));
         Listing { items, incomplete: self.incomplete().or(cut) }
+    }
+}
+
+impl OfKind {
+    fn put(&mut self, stored: Stored) {
+        let key = (stored.namespace.clone().unwrap_or_default(), stored.name.clone());
+        match self.by_name.get(&key) {
+            Some(index) => self.stored[*index] = stored,
+            None => {
+                self.by_name.insert(key, self.stored.len());
+                self.stored.push(stored);
+            }
+        }
     }
 }
 

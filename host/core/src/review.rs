@@ -22,6 +22,18 @@ const GROUP: &str = "admission.k8s.io";
 /// What an answer says where the request names no version that can be used.
 const DEFAULT_API_VERSION: &str = "admission.k8s.io/v1";
 
+/// Where a request comes from; policies see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The API server.
+    Admission,
+    /// The command line.
+    Check,
+    /// A scan of what is there.
+    Scan,
+}
+
 /// A request, borrowed from its review.
 #[derive(Debug, Clone)]
 pub struct Review<'d> {
@@ -242,11 +254,7 @@ impl<'d> Review<'d> {
     }
 
     /// The attributes that a policy is given, as JSON.
-    pub fn attributes(
-        &self,
-        origin: crate::admit::Origin,
-        namespace_labels: Option<&BTreeMap<String, String>>,
-    ) -> String {
+    pub fn attributes(&self, origin: Origin, namespace_labels: Option<&BTreeMap<String, String>>) -> String {
         let attributes = Attributes {
             origin,
             uid: &self.uid,
@@ -272,7 +280,7 @@ impl<'d> Review<'d> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Attributes<'a> {
-    origin: crate::admit::Origin,
+    origin: Origin,
     uid: &'a str,
     kind: &'a GroupVersionKind,
     resource: &'a GroupVersionResource,

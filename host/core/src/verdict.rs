@@ -2,10 +2,7 @@
 //! believed before it has been checked against the contract and the reach, and
 //! nothing that came out of a Secret goes on from here.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use std::collections::BTreeMap;
 
 use crate::contract::{
     Description, Finding, Level, MAX_FINDING_BYTES, MAX_FINDINGS, Phase, RawEdit, RawReview, Read, Severity,
@@ -16,7 +13,7 @@ use crate::json::{Document, Kind, Value};
 use crate::policy::{FailurePolicy, OnUndecided, PolicySpec, ValidationAction};
 use crate::report::{FindingReport, PolicyReport, Verdict};
 use crate::review::{Cause, Denial, Response};
-use crate::view::Tree;
+use crate::secret::SecretValues;
 
 /// Bytes of a denial's message: what kubectl and audit logs still show well.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024;
@@ -27,8 +24,6 @@ pub const MAX_WARNING_BYTES: usize = 4 * 1024;
 const MAX_KEY_BYTES: usize = 63;
 /// The longest value of an audit annotation: an audit event is no store.
 const MAX_ANNOTATION_BYTES: usize = 4 * 1024;
-/// A shorter value can't be told from ordinary text.
-const MIN_SECRET_BYTES: usize = 8;
 /// The rule of an object that doesn't fit a policy's view; every policy has it.
 pub const MALFORMED: &str = "malformed";
 
@@ -42,10 +37,6 @@ pub struct Said {
     /// Keys as the policy gave them.
     pub annotations: BTreeMap<String, String>,
 }
-
-/// Values that a policy was given from Secrets, raw and decoded.
-#[derive(Debug, Default)]
-pub struct SecretValues(BTreeSet<String>);
 
 impl Said {
     /// Reads what a guest returned.
@@ -80,7 +71,7 @@ impl Said {
     /// # Errors
     /// An edit that would write such a value is the policy's error.
     pub fn redact(&mut self, secrets: &SecretValues, description: &Description) -> Result<(), Failure> {
-        if secrets.0.is_empty() {
+        if secrets.is_empty() {
             return Ok(());
         }
         for finding in &mut self.findings {
@@ -106,73 +97,6 @@ impl Said {
             None => Ok(()),
         }
     }
-}
-
-impl SecretValues {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Adds every value of a Secret, as it stands and decoded.
-    pub fn add(&mut self, secret: Value<'_>) {
-        for (field, encoded) in [("data", true), ("stringData", false)] {
-            let Some(values) = secret.get(field).filter(|values| values.kind() == Kind::Object) else { continue };
-            for text in values.fields().filter_map(|(_, value)| value.as_str()) {
-                if encoded && let Ok(decoded) = BASE64_STANDARD.decode(text.as_bytes()) {
-                    self.insert(&String::from_utf8_lossy(&decoded));
-                }
-                self.insert(&text);
-            }
-        }
-    }
-
-    /// Adds every value of objects that are given as text.
-    pub fn collect<'t>(&mut self, secrets: impl Iterator<Item = &'t str>) {
-        for text in secrets {
-            if let Ok(document) = Document::parse(text.as_bytes()) {
-                self.add(document.root());
-            }
-        }
-    }
-
-    fn insert(&mut self, value: &str) {
-        let value = value.trim();
-        if value.len() >= MIN_SECRET_BYTES {
-            self.0.insert(value.to_owned());
-        }
-    }
-
-    fn are_in(&self, text: &str) -> bool {
-        self.0.iter().any(|value| text.contains(value.as_str()))
-    }
-}
-
-/// Whether a view of a Secret takes values out of it.
-pub fn takes_secret_values(api_version: &str, kind: &str, tree: &Tree) -> bool {
-    fn has_value(tree: &Tree) -> bool {
-        match tree {
-            Tree::Value => true,
-            Tree::Keys | Tree::Present => false,
-            Tree::Fields(fields) => fields.values().any(has_value),
-            Tree::Each(each) => has_value(each),
-        }
-    }
-    let of_secret = api_version == "v1" && kind == "Secret";
-    of_secret
-        && match tree {
-            Tree::Fields(fields) => ["data", "stringData"].iter().filter_map(|field| fields.get(*field)).any(has_value),
-            tree => has_value(tree),
-        }
-}
-
-/// Whether any view of a policy takes values from Secrets.
-pub fn reads_secret_values(description: &Description) -> bool {
-    let reads = description.reach.reads.iter().flat_map(|read| {
-        [&read.object, &read.old_object].into_iter().flatten().map(|tree| (&read.api_version, &read.kind, tree))
-    });
-    let lookups = description.reach.lookups.iter().map(|lookup| (&lookup.api_version, &lookup.kind, &lookup.fields));
-    reads.chain(lookups).any(|(api_version, kind, tree)| takes_secret_values(api_version, kind, tree))
 }
 
 /// Checks edits against the reach and the object that they are for.

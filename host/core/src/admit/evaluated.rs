@@ -11,7 +11,8 @@ use crate::evaluate::{Call, Evaluate, Failure};
 use crate::json::{Document, Value};
 use crate::life::{JudgedAt, judged_at, put_back, ratchet};
 use crate::report::{PolicyReport, Verdict};
-use crate::verdict::{Said, SecretValues, finding_report, within_reach};
+use crate::secret::SecretValues;
+use crate::verdict::{Said, finding_report, within_reach};
 use crate::view::{Tree, project};
 
 use super::context::{Context, empty_report};

@@ -21,7 +21,10 @@ use crate::matching::Matcher;
 use crate::policy::{FailurePolicy, PolicyDocument, PolicyId};
 use crate::report::{ObjectIdentity, PolicyReport};
 use crate::review::{BadReview, Denial, Response, Review, answer_version, encode};
-use crate::verdict::{Judged, merge, reads_secret_values};
+use crate::secret::reads_secret_values;
+use crate::verdict::{Judged, merge};
+
+pub use crate::review::Origin;
 
 use self::context::{Context, Outcome};
 
@@ -107,18 +110,6 @@ pub struct Request<'a> {
     pub now: Duration,
     /// Where it comes from.
     pub origin: Origin,
-}
-
-/// Where a request comes from; policies see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// The API server.
-    Admission,
-    /// The command line.
-    Check,
-    /// A scan of what is there.
-    Scan,
 }
 
 /// The answer to one call, and what led to it.

@@ -1,0 +1,160 @@
+//! What each step of a review costs, with the built-in policies: decode,
+//! matching, projection, the review in its fresh instance, encode, and all of it.
+//!
+//! `cargo bench -p portcullis-tests --bench review`. `core/benches/json.rs` has
+//! the yardsticks of parsing, `engine/benches/instance.rs` the bare instance; the
+//! load run (`tests/load/run.sh`) measures the whole server.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may fail, and the macro documents nothing")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use portcullis::store::{self, Sources};
+use portcullis_core::admit::{Origin, Owner, Policy, Request, Selection, Snapshot, admit};
+use portcullis_core::cluster::Scoped;
+use portcullis_core::contract::{Operation, Phase};
+use portcullis_core::evaluate::Call;
+use portcullis_core::json::Document;
+use portcullis_core::matching::{NamespaceLabels, Selectable, Target};
+use portcullis_core::objects::Objects;
+use portcullis_core::review::{Response, Review, encode};
+use portcullis_core::selector::Labels;
+use portcullis_core::view::project;
+use portcullis_engine::{Engine, EngineConfig};
+use serde_json::{Value, json};
+
+const CLASS: &str = r#"{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"standard"},"provisioner":"pd.csi.storage.gke.io"}"#;
+
+/// A StatefulSet's review of about so many bytes; an annotation that nothing
+/// reads takes the rest of the room.
+fn body(bytes: usize) -> String {
+    let container = json!({
+        "name": "mongo", "image": "docker.io/bitnami/mongodb:7.0.5", "ports": [{"name": "mongo", "containerPort": 27017}],
+        "env": [{"name": "MONGODB_ROOT_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "mongo", "key": "password"}}}],
+        "volumeMounts": [{"name": "data", "mountPath": "/bitnami/mongodb"}],
+    });
+    let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "standard"}});
+    let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": "CREATE", "name": "mongo", "namespace": "shop",
+        "kind": {"group": "apps", "version": "v1", "kind": "StatefulSet"},
+        "resource": {"group": "apps", "version": "v1", "resource": "statefulsets"},
+        "userInfo": {"username": "admin", "groups": ["system:masters"]},
+        "object": {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "mongo", "namespace": "shop", "annotations": {"x": ""}},
+            "spec": {"replicas": 3, "serviceName": "mongo", "template": {"spec": {"containers": [container]}}, "volumeClaimTemplates": [claim]}},
+        "oldObject": Value::Null, "dryRun": false,
+    }});
+    let room = bytes.saturating_sub(review.to_string().len());
+    review["request"]["object"]["metadata"]["annotations"]["x"] = "y".repeat(room).into();
+    review.to_string()
+}
+
+fn snapshot() -> Snapshot {
+    let engine = Engine::new(EngineConfig::default()).unwrap();
+    let loaded = store::load(&Sources::Builtin, &engine);
+    assert!(loaded.problems.is_empty());
+    Snapshot { policies: loaded.policies, cluster: Arc::new(Objects::new([CLASS.to_owned()], true)) }
+}
+
+fn policy(snapshot: &Snapshot) -> &Policy {
+    snapshot.policies.iter().find(|policy| policy.document.id.name == "database-remote-storage").unwrap()
+}
+
+fn steps(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let snapshot = snapshot();
+    let policy = policy(&snapshot);
+    let body = body(4_000);
+    let document = Document::parse(body.as_bytes()).unwrap();
+    let review = Review::decode(&document).unwrap();
+    let object = review.object.unwrap();
+    let description = policy.description.as_ref().unwrap();
+    let read = description.reach.reads.iter().find(|read| read.kind == "StatefulSet").unwrap();
+    let tree = read.object.as_ref().unwrap();
+    let projected = project(object, tree);
+    let attributes = review.attributes(Origin::Admission, None);
+
+    let mut group = criterion.benchmark_group("4 KB");
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| {
+            let document = Document::parse(black_box(body.as_bytes())).unwrap();
+            black_box(Review::decode(&document).unwrap().uid.len())
+        });
+    });
+    group.bench_function("matching", |bencher| {
+        let namespace = NamespaceLabels::Known(Labels::new());
+        bencher.iter(|| {
+            let target = Target {
+                group: "apps",
+                version: "v1",
+                resource: "statefulsets",
+                subresource: None,
+                operation: Operation::Create,
+                namespace: "shop",
+                is_namespace: false,
+            };
+            let rules = policy.matcher.rules(black_box(target));
+            (
+                rules,
+                policy.matcher.excludes(target, &review.user),
+                policy.matcher.selects(&namespace, &Selectable::Objects(vec![object])),
+            )
+        });
+    });
+    group.bench_function("projection", |bencher| bencher.iter(|| project(black_box(object), tree)));
+    group.bench_function("review", |bencher| {
+        let evaluator = policy.evaluator.as_ref().unwrap();
+        bencher.to_async(&runtime).iter(|| async {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            let cluster =
+                Arc::new(Scoped::new(snapshot.cluster.clone(), description.reach.lookups.clone().into(), deadline));
+            let call = Call {
+                operation: Operation::Create,
+                object: Some(&projected),
+                old_object: None,
+                attributes: &attributes,
+                now: Duration::ZERO,
+                deadline,
+                cluster,
+                may_log: true,
+            };
+            evaluator.evaluate(call).await.outcome.unwrap()
+        });
+    });
+    group.bench_function("encode", |bencher| {
+        let response = Response { allowed: true, warnings: vec!["p/r: a warning".to_owned()], ..Response::default() };
+        bencher.iter(|| encode("admission.k8s.io/v1", "705ab4f5-6393-11e8-b7cc-42010a800002", black_box(&response)));
+    });
+    group.finish();
+}
+
+fn whole(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let snapshot = snapshot();
+    let mut group = criterion.benchmark_group("admit");
+    for (name, bytes, phase) in [
+        ("validate 4 KB", 4_000, Phase::Validating),
+        ("validate 100 KB", 100_000, Phase::Validating),
+        ("mutate 3 KB", 3_000, Phase::Mutating),
+    ] {
+        let body = body(bytes);
+        group.bench_function(name, |bencher| {
+            bencher.to_async(&runtime).iter(|| async {
+                let request = Request {
+                    selection: Selection { phase, group: None, owner: Owner::Cluster },
+                    body: body.as_bytes(),
+                    deadline: Instant::now() + Duration::from_secs(10),
+                    now: Duration::ZERO,
+                    origin: Origin::Admission,
+                };
+                admit(&snapshot, request).await.unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps, whole);
+criterion_main!(benches);

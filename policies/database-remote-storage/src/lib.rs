@@ -8,8 +8,11 @@
 //! ```
 //!
 //! A workload is judged by what it names; what it names and doesn't exist yet is
-//! judged when it is made. Invariant: no finding denies on a guess; what the
-//! cluster didn't tell is `undecided` and says what to look up.
+//! judged when it is made. Invariant: a denial rests on what the cluster said;
+//! what it didn't tell is `undecided` and says what to look up. One judgement
+//! goes further (`storage`, volumes made by hand): where every volume that is
+//! known and fits a claim is on one node, the claim is taken to be local, though
+//! a volume that isn't known might fit too.
 
 mod judge;
 mod referrers;

@@ -171,8 +171,12 @@ pub async fn admit(snapshot: &Snapshot, request: Request<'_>) -> Result<Admitted
         && !snapshot.policies.iter().any(|policy| is_selected(policy, &request.selection))
     {
         let reason = format!("no {:?} policy named {id} is loaded", request.selection.phase).to_lowercase();
-        let bad = BadReview { uid: Some(review.uid.clone()), api_version: review.api_version.clone(), reason };
-        return refused(bad, FailurePolicy::Fail).ok_or(Unreadable { reason: String::new() });
+        let bad = BadReview {
+            uid: Some(review.uid.clone()),
+            api_version: review.api_version.clone(),
+            reason: reason.clone(),
+        };
+        return refused(bad, FailurePolicy::Fail).ok_or(Unreadable { reason });
     }
     let policies: Vec<&Arc<Policy>> =
         snapshot.policies.iter().filter(|policy| is_selected(policy, &request.selection)).collect();

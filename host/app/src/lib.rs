@@ -18,6 +18,7 @@ pub mod cmd;
 pub mod config;
 pub mod report;
 pub mod server;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod watch;

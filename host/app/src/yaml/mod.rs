@@ -21,6 +21,7 @@ mod scalar;
 mod tests;
 mod write;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use portcullis_core::json;
@@ -52,6 +53,20 @@ pub struct Document {
     /// to kubectl; whoever reads the document has to report the others, or to
     /// refuse it.
     pub repeated: Vec<SyntaxError>,
+    /// The text that it was read from.
+    pub origin: Origin,
+}
+
+/// The text of a file, and which part of it a document was read from. Kept, not
+/// read again: standard input and pipes can be read once.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The whole file, decoded, without a byte order mark.
+    pub text: Arc<str>,
+    /// The part between two `---`; it may hold several documents.
+    pub chunk: Range<usize>,
+    /// Lines of the file before that part.
+    pub lines_before: usize,
 }
 
 /// What a text holds.
@@ -74,9 +89,14 @@ pub fn read(source: &str, bytes: &[u8]) -> Contents {
             return contents;
         }
     };
+    let kept: Arc<str> = text.as_ref().into();
     for chunk in split(&text) {
-        let read =
+        let mut read =
             if begins_as_json(chunk.text) { read_json_or_yaml(&source, chunk) } else { read_yaml(&source, chunk) };
+        for document in &mut read.documents {
+            let range = chunk.begin..chunk.begin + chunk.text.len();
+            document.origin = Origin { text: kept.clone(), chunk: range, lines_before: chunk.lines_before };
+        }
         contents.documents.extend(read.documents);
         contents.errors.extend(read.errors);
     }
@@ -139,7 +159,14 @@ impl Document {
     fn slice(&self, value: json::Value<'_>) -> Document {
         let positions = self.positions.below(value.span().start);
         let start = positions.at(0).unwrap_or(self.start);
-        Document { source: self.source.clone(), start, json: value.raw().to_owned(), positions, repeated: Vec::new() }
+        Document {
+            source: self.source.clone(),
+            start,
+            json: value.raw().to_owned(),
+            positions,
+            repeated: Vec::new(),
+            origin: self.origin.clone(),
+        }
     }
 }
 
@@ -147,8 +174,25 @@ impl Document {
 #[derive(Debug, Clone, Copy)]
 struct Chunk<'t> {
     text: &'t str,
+    /// Where it begins in the file.
+    begin: usize,
     /// Lines of the file before it.
     lines_before: usize,
+}
+
+/// Whether this text, written plain in a block, is read as that very text and
+/// not as a number, a bool, null or a merge key.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    let resolved = scalar::resolve(text, saphyr_parser::ScalarStyle::Plain, None);
+    text != "<<" && matches!(resolved, Ok(scalar::Scalar::Text(_)))
+}
+
+/// The text of a file, as [`read`] takes it.
+///
+/// # Errors
+/// That it is no text.
+pub(crate) fn decode(source: &str, bytes: &[u8]) -> Result<String, SyntaxError> {
+    encoding::decode(&source.into(), bytes).map(std::borrow::Cow::into_owned)
 }
 
 /// Splits at lines that begin with `---`, as kubectl does, so that a broken
@@ -162,14 +206,14 @@ fn split(text: &str) -> Vec<Chunk<'_>> {
         let separates =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if separates && has_content {
-            chunks.push(Chunk { text: &text[begin..offset], lines_before });
+            chunks.push(Chunk { text: &text[begin..offset], begin, lines_before });
             (begin, lines_before, has_content) = (offset, number, false);
         }
         has_content |= separates || !matches!(line.trim_start().chars().next(), None | Some('#' | '%'));
         offset += line.len();
     }
     if has_content {
-        chunks.push(Chunk { text: &text[begin..], lines_before });
+        chunks.push(Chunk { text: &text[begin..], begin, lines_before });
     }
     chunks
 }
@@ -220,6 +264,7 @@ fn read_json(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
                     json: text.to_owned(),
                     positions,
                     repeated: Vec::new(),
+                    origin: Origin::default(),
                 });
             }
             Err(error) => {

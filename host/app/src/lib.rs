@@ -16,6 +16,7 @@ pub mod certs;
 pub mod check;
 pub mod cmd;
 pub mod config;
+pub mod fix;
 pub mod report;
 pub mod server;
 pub mod source;

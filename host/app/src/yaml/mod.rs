@@ -28,6 +28,7 @@ use portcullis_core::json;
 use serde_json::value::RawValue;
 
 pub use error::SyntaxError;
+pub(crate) use positions::step;
 pub use positions::{Position, Positions};
 
 /// Bytes that one file may have: twice what the largest review has.

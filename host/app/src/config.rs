@@ -463,7 +463,8 @@ mod tests {
 
     #[test]
     fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
-        let (folder, path) = file("port: 9443\nmetricsPort: 9081\npolicy: [policies, builtin/strict]\nlogFormat: json\n");
+        let (folder, path) =
+            file("port: 9443\nmetricsPort: 9081\npolicy: [policies, builtin/strict]\nlogFormat: json\n");
         let (config, log) = Config::resolve(&serve(&["--config", &path, "--port", "7443"])).unwrap();
         assert_eq!(config.server.listen.port, 7443);
         assert_eq!(config.server.metrics.port, 9081);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::OutputFormat;
+use super::OutputArguments;
 
 /// Judge manifests, as the server would.
 #[derive(Debug, Args)]
@@ -51,13 +51,9 @@ pub struct CheckArguments {
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub now: Option<String>,
 
-    /// How results are written
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub output: OutputFormat,
-
-    /// From which verdict on the exit code is 1
-    #[arg(long, value_enum, default_value_t, value_name = "VERDICT", help_heading = "Output")]
-    pub fail_on: FailOn,
+    /// How results are written.
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 /// What happens to the objects.
@@ -69,16 +65,4 @@ pub enum WriteOperation {
     Update,
     /// They go.
     Delete,
-}
-
-/// From which verdict on a run has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
-pub enum FailOn {
-    /// A warning is enough.
-    Warn,
-    /// An undecided verdict is enough.
-    Undecided,
-    /// Only a denial.
-    #[default]
-    Deny,
 }

@@ -54,8 +54,7 @@ pub fn write_patched_json(out: &mut impl Write, judged: &[Judged]) -> io::Result
 pub fn write_diff(out: &mut impl Write, judged: &[Judged], layout: Layout) -> io::Result<()> {
     for judged in judged {
         let Some(admitted) = &judged.admitted else { continue };
-        let written = &judged.document.json;
-        let (before, after) = (emit::document(&without_secrets(written)), emit::document(&without_secrets(admitted)));
+        let (before, after) = (emit::document(&without_secrets(&judged.written)), emit::document(&without_secrets(admitted)));
         let place = format!("{}:{}", judged.document.source, judged.document.start.line);
         let object = named(&judged.report.object);
         write_unified(out, &before, &after, &format!("{place} ({object})"), &format!("{place} ({object}, as admitted)"), layout)?;
@@ -169,8 +168,8 @@ fn hide_in_text(text: &str) -> String {
             continue;
         }
         let part = &text[chunk.clone()];
-        for tree in Tree::read_all(part).unwrap_or_default() {
-            let ranges = super::spot::hidden(&tree, part).into_iter();
+        for tree in Tree::read_all(part).unwrap_or_default().iter().filter(|tree| holds_secret(tree, part)) {
+            let ranges = super::spot::hidden(tree, part).into_iter();
             hidden.extend(ranges.map(|range| chunk.start + range.start..chunk.start + range.end));
         }
         last = Some(chunk);
@@ -182,4 +181,27 @@ fn hide_in_text(text: &str) -> String {
         text.replace_range(range, &format!("{HIDDEN}{}", "\n".repeat(breaks)));
     }
     text
+}
+
+/// Whether a document is a Secret, or a List with one.
+fn holds_secret(tree: &Tree, text: &str) -> bool {
+    let is_kind = |pointer: &portcullis_core::edit::Pointer| pointer.segments().next_back() == Some("kind");
+    let mut scalars = tree.scalars().into_iter();
+    scalars.any(|(pointer, node)| is_kind(&pointer) && text[node.range.clone()].trim_matches(['"', '\'']) == "Secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_hide_the_values_of_secrets() {
+        let secret = r#"{"kind":"Secret","metadata":{"name":"a"},"data":{"p":"aHVudGVyMg=="},"stringData":{"q":"hunter2"}}"#;
+        let shown = without_secrets(secret);
+        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg") && shown.contains("\"name\""), "{shown}");
+        let file = "kind: Secret\ndata:\n  p: aHVudGVyMg==\n  q: |\n    hunter2\n---\nkind: ConfigMap\ndata:\n  r: kept\n";
+        let shown = hide_in_text(file);
+        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg") && shown.contains("r: kept"), "{shown}");
+        assert_eq!(shown.lines().count(), file.lines().count());
+    }
 }

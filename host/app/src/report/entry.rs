@@ -37,6 +37,8 @@ pub struct Entry<'j> {
     pub needs: &'j [String],
     /// Where it stands.
     pub spot: Spot,
+    /// Whether it is about that line, not about the object as a whole.
+    pub has_place: bool,
     /// Of which object.
     pub judged: &'j Judged,
 }
@@ -109,6 +111,7 @@ pub fn entries<'j>(judged: &'j Judged, spotter: &mut Spotter) -> Vec<Entry<'j>> 
         let mut entry = bare(judged, Label::Warning, "", note, spotter);
         if position != beginning && position != judged.document.start {
             entry.spot = spotter.at(judged, position);
+            entry.has_place = true;
         }
         entries.push(entry);
     }
@@ -143,6 +146,7 @@ fn of_policy<'j>(judged: &'j Judged, policy: &'j PolicyReport, spotter: &mut Spo
             url: &finding.url,
             needs: if has_needs { &policy.needs } else { &[] },
             spot: spotter.of(judged, &finding.path),
+            has_place: !finding.path.is_empty(),
             judged,
         });
     }
@@ -175,6 +179,7 @@ fn bare<'j>(judged: &'j Judged, label: Label, policy: &'j str, message: &'j str,
         url: "",
         needs: &[],
         spot: spotter.of(judged, ""),
+        has_place: false,
         judged,
     }
 }

@@ -107,7 +107,7 @@ fn write_group<'e>(
     write_header(out, entry, layout)?;
     let gutter = " ".repeat(snippet::gutter(&entry.spot));
     let (place, end) = (layout.palette.place, layout.palette.end);
-    let has_line = entry.spot.line.is_some() && !entry.path.is_empty();
+    let has_line = entry.spot.line.is_some() && entry.has_place;
     writeln!(out, "{gutter}{place}-->{end} {}", placed(entry, !has_line))?;
     if has_line {
         let fix = entry.fix.map(|fix| fix.text.as_str()).unwrap_or_default();

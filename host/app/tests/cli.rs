@@ -83,11 +83,12 @@ fn run(case: &Path, bless: bool) -> Vec<String> {
 /// The files that a command is about, by their names below the folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
-    let names = entries.filter(|entry| entry.file_type().is_file()).map(|entry| {
-        entry.path().strip_prefix(folder).unwrap().to_owned()
-    });
+    let names = entries
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| entry.path().strip_prefix(folder).unwrap().to_owned());
     let of_the_case = |name: &PathBuf| {
-        ["cmd", "stdin", "exit", "stdout", "stderr"].iter().any(|known| name == Path::new(known)) || name.starts_with("after")
+        ["cmd", "stdin", "exit", "stdout", "stderr"].iter().any(|known| name == Path::new(known))
+            || name.starts_with("after")
     };
     names.filter(|name| !of_the_case(name)).collect()
 }
@@ -159,9 +160,13 @@ fn the_list_is_the_same_in_yaml_and_in_json() {
 #[test]
 fn every_shell_gets_completions() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["completions", shell]).env_clear().output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["completions", shell]).env_clear().output().unwrap();
         let script = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && script.contains("fail-on") && script.contains("explain"), "{shell}: {script}");
+        assert!(
+            output.status.success() && script.contains("fail-on") && script.contains("explain"),
+            "{shell}: {script}"
+        );
     }
 }
 
@@ -179,8 +184,7 @@ fn every_subcommand_has_a_manual_page() {
 
 #[test]
 fn sarif_is_what_its_schema_says() {
-    let schema: serde_json::Value =
-        serde_json::from_str(include_str!("schemas/sarif-2.1.0.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(include_str!("schemas/sarif-2.1.0.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     let mut results = 0;
     for case in ["database_on_local_class", "broken_yaml", "alias_cycle", "old_api_versions", "warn_only_policy"] {
@@ -196,7 +200,8 @@ fn sarif_is_what_its_schema_says() {
             .output()
             .unwrap();
         let log: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let errors: Vec<String> = schema.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<String> =
+            schema.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{case}: {errors:?}");
         results += log["runs"][0]["results"].as_array().unwrap().len();
     }

@@ -44,16 +44,15 @@ fn the_policies_pages_are_current() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (expected, found) = (pages(&folder), pages(&docs().join("policies")));
     assert!(expected.len() > 2, "{:?}", expected.keys());
-    let different: Vec<&String> = expected
-        .keys()
-        .chain(found.keys())
-        .filter(|name| expected.get(*name) != found.get(*name))
-        .collect();
+    let different: Vec<&String> =
+        expected.keys().chain(found.keys()).filter(|name| expected.get(*name) != found.get(*name)).collect();
     assert!(different.is_empty(), "docs/policies is not what the policies say: {different:?} (BLESS=1 writes it)");
 }
 
 fn pages(folder: &Path) -> BTreeMap<String, String> {
     let Ok(entries) = fs::read_dir(folder) else { return BTreeMap::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap())).collect()
+    paths
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap()))
+        .collect()
 }

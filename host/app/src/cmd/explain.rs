@@ -88,7 +88,11 @@ fn find<'p>(loaded: &[&'p Policy], subject: &str) -> Result<Subject<'p>> {
         }
     };
     let Some(subject) = whole(policy) else {
-        bail!("the policy {} can't be described: {}", policy.document.id, policy.evaluator.as_ref().err().cloned().unwrap_or_default());
+        bail!(
+            "the policy {} can't be described: {}",
+            policy.document.id,
+            policy.evaluator.as_ref().err().cloned().unwrap_or_default()
+        );
     };
     let Some(id) = rule else { return Ok(subject) };
     let rules = &subject.description.rules;
@@ -104,7 +108,8 @@ fn find<'p>(loaded: &[&'p Policy], subject: &str) -> Result<Subject<'p>> {
 fn unknown(what: &str, name: &str, known: impl Iterator<Item = String>) -> anyhow::Error {
     let known: Vec<String> = known.collect();
     let near = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
-    let nearest = near.filter(|(likeness, _)| *likeness >= LEAST_SIMILARITY).max_by(|one, other| one.0.total_cmp(&other.0));
+    let nearest =
+        near.filter(|(likeness, _)| *likeness >= LEAST_SIMILARITY).max_by(|one, other| one.0.total_cmp(&other.0));
     let hint = nearest.map(|(_, nearest)| format!("; did you mean {nearest}?")).unwrap_or_default();
     anyhow::anyhow!("there is no {what} {name:?}{hint}\nknown: {}", known.join(", "))
 }

@@ -41,7 +41,12 @@ pub(super) struct Fixed {
 ///
 /// # Errors
 /// Of the writers.
-pub(super) fn fix(output: &OutputArguments, judged: &[Judged], inputs: &[PathBuf], color: ColorChoice) -> Result<Fixed> {
+pub(super) fn fix(
+    output: &OutputArguments,
+    judged: &[Judged],
+    inputs: &[PathBuf],
+    color: ColorChoice,
+) -> Result<Fixed> {
     let mut fixed = Fixed::default();
     if !output.fix {
         return Ok(fixed);
@@ -68,7 +73,9 @@ pub(super) fn fix(output: &OutputArguments, judged: &[Judged], inputs: &[PathBuf
         let whole = judged.iter().find(|judged| judged.document.source.as_ref() == STANDARD_INPUT);
         let text = text.or(whole.map(|judged| judged.document.origin.text.as_ref())).unwrap_or_default();
         report::reader_left(io::stdout().lock().write_all(text.as_bytes()))?;
-        written.extend(plan.files.iter().filter(|change| !fix::is_file(&change.source)).map(|change| change.source.clone()));
+        written.extend(
+            plan.files.iter().filter(|change| !fix::is_file(&change.source)).map(|change| change.source.clone()),
+        );
     }
     plan.done.retain(|outcome| written.contains(&outcome.source));
     say(output, &plan, &written, None, color)?;
@@ -117,7 +124,13 @@ pub(super) fn write(output: &OutputArguments, run: &Run<'_>, inputs: &[PathBuf],
     Ok(())
 }
 
-fn say(output: &OutputArguments, plan: &Plan, written: &[String], dry: Option<&str>, color: ColorChoice) -> io::Result<()> {
+fn say(
+    output: &OutputArguments,
+    plan: &Plan,
+    written: &[String],
+    dry: Option<&str>,
+    color: ColorChoice,
+) -> io::Result<()> {
     if output.quiet {
         return Ok(());
     }

@@ -48,9 +48,11 @@ impl Draft {
         let text = self.spliced(place, &edits)?;
         let documents = meaning(&text).ok_or(UNPROVEN)?;
         let proven = documents.len() == self.documents.len()
-            && documents.iter().zip(&self.documents).enumerate().all(|(index, (new, old))| {
-                same(new, if index == place.document { &expected } else { old })
-            });
+            && documents
+                .iter()
+                .zip(&self.documents)
+                .enumerate()
+                .all(|(index, (new, old))| same(new, if index == place.document { &expected } else { old }));
         if !proven {
             return Err(UNPROVEN.to_owned());
         }

@@ -100,7 +100,9 @@ impl Page<'_> {
                 self.replace(path, value)
             }
             Shape::Mapping { flow, members } => match members.last() {
-                None if !*flow || self.in_flow(&parent_path) || self.is_json => Ok(self.first_in_braces(parent, segment, value)),
+                None if !*flow || self.in_flow(&parent_path) || self.is_json => {
+                    Ok(self.first_in_braces(parent, segment, value))
+                }
                 None => self.filled(&parent_path, &format!("{{{}:{}}}", quote(segment), value.raw())),
                 Some(last) if *flow => Ok(self.in_braces(parent, last, members.len(), segment, value)),
                 Some(last) => self.below(members[0].key_range.start, self.tree.node(last.value), last, segment, value),
@@ -220,7 +222,9 @@ impl Page<'_> {
     /// A new member behind the last one in braces, in a line of its own where the last one has.
     fn in_braces(&self, parent: &Node, last: &Member, count: usize, key: &str, value: Value<'_>) -> Splice {
         let node = self.tree.node(last.value);
-        let colon = if self.text[last.key_range.end..node.range.start.max(last.key_range.end)].ends_with(' ') || !self.is_json {
+        let colon = if self.text[last.key_range.end..node.range.start.max(last.key_range.end)].ends_with(' ')
+            || !self.is_json
+        {
             ": "
         } else {
             ":"
@@ -264,7 +268,11 @@ impl Page<'_> {
     /// A scalar in a line of block style, in the quotes of the text that it replaces.
     fn scalar(&self, value: Value<'_>, old: &str) -> String {
         match value.as_str() {
-            Some(text) if old.starts_with('\'') && !text.contains(['\'', '\n']) && text.chars().all(|character| !character.is_control()) => {
+            Some(text)
+                if old.starts_with('\'')
+                    && !text.contains(['\'', '\n'])
+                    && text.chars().all(|character| !character.is_control()) =>
+            {
                 format!("'{text}'")
             }
             Some(_) if old.starts_with('"') => emit::flow(value),
@@ -282,7 +290,9 @@ impl Page<'_> {
             return value.raw().to_owned();
         }
         match value.as_str() {
-            Some(text) if !old.starts_with('"') && !text.contains([',', '[', ']', '{', '}', ':', '#']) => emit::text_inline(&text),
+            Some(text) if !old.starts_with('"') && !text.contains([',', '[', ']', '{', '}', ':', '#']) => {
+                emit::text_inline(&text)
+            }
             _ => emit::flow(value),
         }
     }
@@ -308,7 +318,11 @@ impl Page<'_> {
     }
 
     fn flow_key(&self, key: &str) -> String {
-        if self.is_json || key.contains([',', '[', ']', '{', '}', ':', '#']) { quote(key) } else { emit::text_inline(key) }
+        if self.is_json || key.contains([',', '[', ']', '{', '}', ':', '#']) {
+            quote(key)
+        } else {
+            emit::text_inline(key)
+        }
     }
 
     /// Whether a value stands within brackets.
@@ -379,7 +393,8 @@ impl Page<'_> {
     /// Where a comment would be lost.
     fn keep_comments(&self, range: Range<usize>) -> Result<(), Refusal> {
         let part = &self.text[range];
-        let lines = part.lines().any(|line| line.trim_start().starts_with('#') || line.contains(" #") || line.contains("\t#"));
+        let lines =
+            part.lines().any(|line| line.trim_start().starts_with('#') || line.contains(" #") || line.contains("\t#"));
         if lines { Err("a comment would be lost".to_owned()) } else { Ok(()) }
     }
 }
@@ -404,7 +419,8 @@ fn is_json(text: &str) -> bool {
 /// How a text lays out lists: below their key's column, or indented.
 fn layout_of(text: &str) -> Layout {
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).peekable();
+    let mut lines =
+        text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).peekable();
     let mut list_indent = 0;
     while let Some(line) = lines.next() {
         let Some(next) = lines.peek() else { break };

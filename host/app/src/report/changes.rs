@@ -54,10 +54,18 @@ pub fn write_patched_json(out: &mut impl Write, judged: &[Judged]) -> io::Result
 pub fn write_diff(out: &mut impl Write, judged: &[Judged], layout: Layout) -> io::Result<()> {
     for judged in judged {
         let Some(admitted) = &judged.admitted else { continue };
-        let (before, after) = (emit::document(&without_secrets(&judged.written)), emit::document(&without_secrets(admitted)));
+        let (before, after) =
+            (emit::document(&without_secrets(&judged.written)), emit::document(&without_secrets(admitted)));
         let place = format!("{}:{}", judged.document.source, judged.document.start.line);
         let object = named(&judged.report.object);
-        write_unified(out, &before, &after, &format!("{place} ({object})"), &format!("{place} ({object}, as admitted)"), layout)?;
+        write_unified(
+            out,
+            &before,
+            &after,
+            &format!("{place} ({object})"),
+            &format!("{place} ({object}, as admitted)"),
+            layout,
+        )?;
     }
     Ok(())
 }
@@ -79,29 +87,54 @@ pub fn write_file_diff(out: &mut impl Write, changes: &[FileChange], layout: Lay
 ///
 /// # Errors
 /// Of the writer.
-pub fn write_plan(out: &mut impl Write, plan: &Plan, written: &[String], dry: Option<&str>, layout: Layout) -> io::Result<()> {
+pub fn write_plan(
+    out: &mut impl Write,
+    plan: &Plan,
+    written: &[String],
+    dry: Option<&str>,
+    layout: Layout,
+) -> io::Result<()> {
     let palette = layout.palette;
-    for (label, colour, outcomes) in
-        [("fixed", palette.help, &plan.done), ("not fixed", palette.warned, &plan.skipped)]
+    for (label, colour, outcomes) in [("fixed", palette.help, &plan.done), ("not fixed", palette.warned, &plan.skipped)]
     {
         for outcome in outcomes {
             let label = dry.filter(|_| label == "fixed").unwrap_or(label);
             let head = format!("{label}[{}]:", outcome.name);
             let text = super::layout::shown(&outcome.text);
-            writeln!(out, "{}", layout.lines(&format!("{head} {text}"), "    ").join("\n").replacen(label, &format!("{colour}{label}{}", palette.end), 1))?;
-            writeln!(out, "  {}-->{} {}:{} ({})", palette.place, palette.end, outcome.source, outcome.position, outcome.object)?;
+            writeln!(
+                out,
+                "{}",
+                layout.lines(&format!("{head} {text}"), "    ").join("\n").replacen(
+                    label,
+                    &format!("{colour}{label}{}", palette.end),
+                    1
+                )
+            )?;
+            writeln!(
+                out,
+                "  {}-->{} {}:{} ({})",
+                palette.place, palette.end, outcome.source, outcome.position, outcome.object
+            )?;
         }
     }
     let (done, skipped) = (plan.done.len(), plan.skipped.len());
     if done + skipped > 0 {
         let files = if written.len() == 1 { "file" } else { "files" };
-        let verb = dry.unwrap_or("fixed");
-        writeln!(out, "{}{done} {verb} in {} {files}, {skipped} not fixed{}\n", palette.bold, written.len(), palette.end)?;
+        let verb = if dry.is_some() { "to be fixed" } else { "fixed" };
+        let files = format!("{} {files}", written.len());
+        writeln!(out, "{}{done} {verb} in {files}, {skipped} not fixed{}\n", palette.bold, palette.end)?;
     }
     Ok(())
 }
 
-fn write_unified(out: &mut impl Write, before: &str, after: &str, old: &str, new: &str, layout: Layout) -> io::Result<()> {
+fn write_unified(
+    out: &mut impl Write,
+    before: &str,
+    after: &str,
+    old: &str,
+    new: &str,
+    layout: Layout,
+) -> io::Result<()> {
     if before == after {
         return Ok(());
     }
@@ -148,7 +181,9 @@ fn without_secrets(object: &str) -> String {
             fields.values_mut().for_each(|field| *field = HIDDEN.into());
         }
     }
-    if let Some(annotation) = value.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration") {
+    if let Some(annotation) =
+        value.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
+    {
         *annotation = HIDDEN.into();
     }
     value.to_string()
@@ -196,10 +231,12 @@ mod tests {
 
     #[test]
     fn differences_hide_the_values_of_secrets() {
-        let secret = r#"{"kind":"Secret","metadata":{"name":"a"},"data":{"p":"aHVudGVyMg=="},"stringData":{"q":"hunter2"}}"#;
+        let secret =
+            r#"{"kind":"Secret","metadata":{"name":"a"},"data":{"p":"aHVudGVyMg=="},"stringData":{"q":"hunter2"}}"#;
         let shown = without_secrets(secret);
         assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg") && shown.contains("\"name\""), "{shown}");
-        let file = "kind: Secret\ndata:\n  p: aHVudGVyMg==\n  q: |\n    hunter2\n---\nkind: ConfigMap\ndata:\n  r: kept\n";
+        let file =
+            "kind: Secret\ndata:\n  p: aHVudGVyMg==\n  q: |\n    hunter2\n---\nkind: ConfigMap\ndata:\n  r: kept\n";
         let shown = hide_in_text(file);
         assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg") && shown.contains("r: kept"), "{shown}");
         assert_eq!(shown.lines().count(), file.lines().count());

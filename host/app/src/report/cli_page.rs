@@ -8,7 +8,8 @@ use clap::{Arg, ArgAction, Command};
 /// The page.
 pub fn page(mut command: Command) -> String {
     command.build();
-    let mut page = String::from("<!-- made from the command line itself: `BLESS=1 cargo test -p portcullis --test docs` -->\n\n");
+    let mut page =
+        String::from("<!-- made from the command line itself: `BLESS=1 cargo test -p portcullis --test docs` -->\n\n");
     let _ = write!(page, "# The command line\n\n{}\n\n", about(&command));
     page.push_str("| Command | |\n|---|---|\n");
     for subcommand in shown(&command) {

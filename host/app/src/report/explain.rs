@@ -18,12 +18,24 @@ const EXAMPLE_INDENT: &str = "    ";
 ///
 /// # Errors
 /// Of the writer.
-pub fn write_policy(out: &mut impl Write, policy: &Policy, description: &Description, layout: Layout) -> io::Result<()> {
+pub fn write_policy(
+    out: &mut impl Write,
+    policy: &Policy,
+    description: &Description,
+    layout: Layout,
+) -> io::Result<()> {
     let (bold, end) = (layout.palette.bold, layout.palette.end);
     let id = &policy.document.id;
-    writeln!(out, "{bold}{id}{end} ({}, {}, {} {})", phase(policy), actions(policy), policy.document.spec.module, description.version)?;
+    writeln!(
+        out,
+        "{bold}{id}{end} ({}, {}, {} {})",
+        phase(policy),
+        actions(policy),
+        policy.document.spec.module,
+        description.version
+    )?;
     writeln!(out, "{}", layout.lines(&description.title, "").join("\n"))?;
-    heading(out, "Why", layout)?;
+    heading(out, "Rules", layout)?;
     for rule in &description.rules {
         let (help, warned) = (layout.palette.help, layout.palette.warned);
         writeln!(out, "{INDENT}{help}{}{end} ({warned}{}{end})", rule.id, severity(rule.severity))?;
@@ -49,7 +61,8 @@ pub fn write_policy(out: &mut impl Write, policy: &Policy, description: &Descrip
     }
     for row in rows {
         let default = row.default.map(|default| format!(", default {default}")).unwrap_or_default();
-        let set = policy.document.spec.settings.get(&row.name).map(|value| format!(", here {value}")).unwrap_or_default();
+        let set =
+            policy.document.spec.settings.get(&row.name).map(|value| format!(", here {value}")).unwrap_or_default();
         writeln!(out, "{INDENT}{bold}{}{end} ({}{default}{set})", row.name, row.kind)?;
         if !row.description.is_empty() {
             paragraph(out, &row.description, EXAMPLE_INDENT, layout)?;
@@ -58,7 +71,8 @@ pub fn write_policy(out: &mut impl Write, policy: &Policy, description: &Descrip
     let shown = description.rules.iter().find(|rule| rule.examples.is_some()).or(description.rules.first());
     match shown {
         Some(rule) => {
-            let text = format!("\n`portcullis explain {id}/{}` shows what breaks a rule and how to satisfy it", rule.id);
+            let text =
+                format!("\n`portcullis explain {id}/{}` shows what breaks a rule and how to satisfy it", rule.id);
             writeln!(out, "{}", layout.lines(&text, "").join("\n"))
         }
         None => Ok(()),

@@ -114,11 +114,13 @@ fn write_problems<W: Write>(writer: &mut Writer<W>, problems: &[String]) -> io::
         for problem in problems {
             let problem = safe(problem);
             let case = writer.create_element("testcase");
-            case.with_attributes([("name", problem.as_str()), ("classname", "input")]).write_inner_content(|writer| {
-                let error = writer.create_element("error").with_attribute(("message", problem.as_str()));
-                error.write_empty()?;
-                Ok(())
-            })?;
+            case.with_attributes([("name", problem.as_str()), ("classname", "input")]).write_inner_content(
+                |writer| {
+                    let error = writer.create_element("error").with_attribute(("message", problem.as_str()));
+                    error.write_empty()?;
+                    Ok(())
+                },
+            )?;
         }
         Ok(())
     })?;
@@ -129,18 +131,13 @@ fn said(entry: &Entry<'_>) -> String {
     let place = format!("{}:{}", entry.judged.document.source, entry.spot.start);
     let help = entry.fix.filter(|fix| !fix.text.is_empty()).map(|fix| format!("\n  help: {}", fix.text));
     let see = if entry.url.is_empty() { String::new() } else { format!("\n  see: {}", entry.url) };
-    format!(
-        "{place}: {}[{}]: {}{}{see}",
-        entry.label.text(),
-        entry.name(),
-        entry.message,
-        help.unwrap_or_default()
-    )
+    format!("{place}: {}[{}]: {}{}{see}", entry.label.text(), entry.name(), entry.message, help.unwrap_or_default())
 }
 
 /// XML 1.0 has no way to write most control characters.
 fn safe(text: &str) -> String {
-    let allowed = |character: char| character == '\n' || !is_unsafe(character) && !matches!(character, '\u{fffe}' | '\u{ffff}');
+    let allowed =
+        |character: char| character == '\n' || !is_unsafe(character) && !matches!(character, '\u{fffe}' | '\u{ffff}');
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         if allowed(character) { safe.push(character) } else { safe.extend(character.escape_default()) }

@@ -50,7 +50,9 @@ impl Layout {
             }
             None => {
                 let lines = text.split('\n').enumerate();
-                lines.map(|(index, line)| if index == 0 { line.to_owned() } else { format!("{indent}{line}") }).collect()
+                lines
+                    .map(|(index, line)| if index == 0 { line.to_owned() } else { format!("{indent}{line}") })
+                    .collect()
             }
         }
     }

@@ -43,7 +43,13 @@ pub fn page(policy: &Policy, description: &Description) -> String {
     fact("Module", format!("`{}`, policy `{}` {}", policy.document.spec.module, description.name, description.version));
     let reach = &description.reach;
     let matched = reach::matched(&reach.matches).into_iter();
-    fact("Matches", matched.map(|(operations, names)| format!("{operations} of {}", codes(&names))).collect::<Vec<_>>().join("<br>"));
+    fact(
+        "Matches",
+        matched
+            .map(|(operations, names)| format!("{operations} of {}", codes(&names)))
+            .collect::<Vec<_>>()
+            .join("<br>"),
+    );
     fact("Reads", codes(&reach::read(reach)));
     fact("Looks up", codes(&reach::looked_up(&reach.lookups)));
     let written = reach::written(reach).into_iter().map(|(kind, pointer)| format!("`{kind}` `{pointer}`"));
@@ -99,7 +105,14 @@ fn write_settings(page: &mut String, policy: &Policy, description: &Description)
     page.push_str("| Setting | Type | Default | |\n|---|---|---|---|\n");
     for row in rows {
         let default = row.default.map(|default| format!("`{default}`")).unwrap_or_default();
-        let _ = writeln!(page, "| `{}` | {} | {} | {} |", row.name, cell(&row.kind), cell(&default), cell(&row.description));
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            row.name,
+            cell(&row.kind),
+            cell(&default),
+            cell(&row.description)
+        );
     }
     let spec = &policy.document.spec;
     let document = serde_json::json!({
@@ -113,7 +126,11 @@ fn write_settings(page: &mut String, policy: &Policy, description: &Description)
             "validationActions": spec.validation_actions,
         },
     });
-    let _ = write!(page, "\nA policy document with its settings:\n\n{}\n\n", fenced(&emit::document(&document.to_string())));
+    let _ = write!(
+        page,
+        "\nA policy document with its settings:\n\n{}\n\n",
+        fenced(&emit::document(&document.to_string()))
+    );
 }
 
 /// The settings of the loaded document, or the defaults of those on the first level.
@@ -134,7 +151,8 @@ fn index(described: &[(&Policy, &Description)]) -> String {
     page.push_str("# Policies\n\nWhat is built in, described by the policies themselves.\n\n");
     page.push_str("| Policy | Phase | What it does | Rules |\n|---|---|---|---|\n");
     for (policy, description) in described {
-        let rules: Vec<String> = description.rules.iter().map(|rule| format!("[`{0}`]({1}#{0})", rule.id, file_name(policy))).collect();
+        let rules: Vec<String> =
+            description.rules.iter().map(|rule| format!("[`{0}`]({1}#{0})", rule.id, file_name(policy))).collect();
         let _ = writeln!(
             page,
             "| [`{}`]({}) | {} | {} | {} |",

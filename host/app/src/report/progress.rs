@@ -29,7 +29,8 @@ impl Progress {
     /// One more is done.
     pub fn step(&mut self) {
         self.done += 1;
-        if !self.watched || self.started.elapsed() < PATIENCE || self.last.is_some_and(|last| last.elapsed() < INTERVAL) {
+        if !self.watched || self.started.elapsed() < PATIENCE || self.last.is_some_and(|last| last.elapsed() < INTERVAL)
+        {
             return;
         }
         self.last = Some(Instant::now());

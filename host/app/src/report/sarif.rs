@@ -82,7 +82,8 @@ fn described(policies: &[Arc<Policy>]) -> (Vec<Value>, HashMap<String, usize>) {
 }
 
 fn rule_of(id: &str, rule: &Rule) -> Value {
-    let help: Vec<&str> = [&rule.reason, &rule.remedy].into_iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    let help: Vec<&str> =
+        [&rule.reason, &rule.remedy].into_iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
     let help = if help.is_empty() { rule.title.clone() } else { help.join("\n\n") };
     let mut described = json!({
         "id": id,
@@ -145,7 +146,8 @@ fn result(entry: &Entry<'_>, id: &str, index: usize) -> Value {
     if let Some(fix) = entry.fix.filter(|fix| !fix.text.is_empty()) {
         message.push_str(&format!("\nhelp: {}", fix.text));
     }
-    let mut location = json!({"logicalLocations": [{"fullyQualifiedName": logical(entry), "kind": "resource", "name": object}]});
+    let mut location =
+        json!({"logicalLocations": [{"fullyQualifiedName": logical(entry), "kind": "resource", "name": object}]});
     let source = entry.judged.document.source.as_ref();
     if source != STANDARD_INPUT {
         let (start, end) = (entry.spot.start, entry.spot.end);

@@ -36,7 +36,8 @@ fn below(root: &Value, schema: &Value, prefix: &str, level: usize, rows: &mut Ve
         let resolved = resolve(root, property);
         let is_required = required.is_some_and(|required| required.iter().any(|field| field == name));
         let default = property.get("default").or(resolved.get("default")).filter(|default| !default.is_null());
-        let description = [property, resolved].iter().find_map(|schema| schema.get("description").and_then(Value::as_str));
+        let description =
+            [property, resolved].iter().find_map(|schema| schema.get("description").and_then(Value::as_str));
         rows.push(Row {
             kind: format!("{}{}", kind(root, property), if is_required { ", required" } else { "" }),
             default: default.map(ToString::to_string),
@@ -44,7 +45,10 @@ fn below(root: &Value, schema: &Value, prefix: &str, level: usize, rows: &mut Ve
             name: full.clone(),
         });
         let item = resolved.get("items").map(|items| resolve(root, items));
-        let value = resolved.get("additionalProperties").filter(|schema| schema.is_object()).map(|schema| resolve(root, schema));
+        let value = resolved
+            .get("additionalProperties")
+            .filter(|schema| schema.is_object())
+            .map(|schema| resolve(root, schema));
         below(root, resolved, &format!("{full}."), level + 1, rows);
         if let Some(item) = item {
             below(root, item, &format!("{full}[]."), level + 1, rows);
@@ -172,7 +176,9 @@ mod tests {
         });
         let found: Vec<String> = rows(&schema)
             .into_iter()
-            .map(|row| format!("{} | {} | {} | {}", row.name, row.kind, row.default.unwrap_or_default(), row.description))
+            .map(|row| {
+                format!("{} | {} | {} | {}", row.name, row.kind, row.default.unwrap_or_default(), row.description)
+            })
             .collect();
         assert_eq!(
             found,

@@ -108,9 +108,12 @@ fn shown(line: &Line, texts: &[&str], columns: usize) -> Shown {
 
 fn cells(line: &Line, texts: &[&str]) -> Vec<Cell> {
     let named = |whole: &str| {
-        texts.iter().any(|text| *text == whole || text.contains(&format!("`{whole}`")) || text.contains(&format!("{whole:?}")))
+        texts
+            .iter()
+            .any(|text| *text == whole || text.contains(&format!("`{whole}`")) || text.contains(&format!("{whole:?}")))
     };
-    let hidden: Vec<_> = line.hidden.iter().filter(|(_, whole)| !named(whole)).map(|(range, _)| range.clone()).collect();
+    let hidden: Vec<_> =
+        line.hidden.iter().filter(|(_, whole)| !named(whole)).map(|(range, _)| range.clone()).collect();
     let mut cells = Vec::with_capacity(line.text.len());
     for (offset, character) in line.text.char_indices() {
         let marked = line.mark.contains(&offset);
@@ -161,8 +164,14 @@ mod tests {
     #[test]
     fn what_may_be_secret_is_hidden_unless_the_finding_names_it() {
         assert_eq!(check("value: hunter2", "hunter2", &["hunter2"], &["a password"], 80), "value: ***\n       ^^^");
-        assert_eq!(check("value: hunter2", "hunter2", &["hunter2"], &["`hunter2` is"], 80), "value: hunter2\n       ^^^^^^^");
-        assert_eq!(check("{name: PW, value: x1}", "name: PW, value: x1", &["x1"], &["PW"], 80), "{name: PW, value: ***}\n ^^^^^^^^^^^^^^^^^^^^");
+        assert_eq!(
+            check("value: hunter2", "hunter2", &["hunter2"], &["`hunter2` is"], 80),
+            "value: hunter2\n       ^^^^^^^"
+        );
+        assert_eq!(
+            check("{name: PW, value: x1}", "name: PW, value: x1", &["x1"], &["PW"], 80),
+            "{name: PW, value: ***}\n ^^^^^^^^^^^^^^^^^^^^"
+        );
     }
 
     #[test]

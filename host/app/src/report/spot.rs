@@ -53,7 +53,8 @@ struct Read {
 /// Segments of a path below which texts are free.
 const FREE_TEXT: &[&str] = &["data", "stringData", "binaryData", "annotations", "env", "args", "command", "config"];
 /// Words of keys that speak of credentials.
-const CREDENTIAL_WORDS: &[&str] = &["password", "passwd", "secret", "token", "credential", "apikey", "api-key", "api_key", "private"];
+const CREDENTIAL_WORDS: &[&str] =
+    &["password", "passwd", "secret", "token", "credential", "apikey", "api-key", "api_key", "private"];
 
 impl Spotter {
     /// The spot of a path of a judged object, or of the nearest value around it.
@@ -122,7 +123,8 @@ impl Read {
         match self.chunk.offset(position) {
             Some(offset) if position != Position::default() => {
                 let rest = &self.chunk.text()[offset..];
-                let end = rest.find(|character: char| character.is_whitespace() || character == ':').unwrap_or(rest.len());
+                let end =
+                    rest.find(|character: char| character.is_whitespace() || character == ':').unwrap_or(rest.len());
                 let mut spot = self.spot(offset..offset + end.max(1).min(rest.len()));
                 // Without a tree nobody knows what is secret.
                 if self.chunk.trees().is_empty() {
@@ -195,7 +197,8 @@ fn is_secretive(pointer: &Pointer, written: &str) -> bool {
     }
     let key = pointer.segments().next_back().unwrap_or_default().to_lowercase();
     // The name of a variable, or of what it is taken from, says nothing of its value.
-    let is_name = matches!(key.as_str(), "name" | "key" | "kind" | "fieldpath" | "mountpath" | "secretname" | "optional");
+    let is_name =
+        matches!(key.as_str(), "name" | "key" | "kind" | "fieldpath" | "mountpath" | "secretname" | "optional");
     let free = pointer.segments().any(|segment| FREE_TEXT.contains(&segment)) && !is_name;
     let speaks = !is_name && CREDENTIAL_WORDS.iter().any(|word| key.contains(word));
     let url = written.find("://").is_some_and(|at| written[at..].contains('@'));

@@ -65,7 +65,8 @@ fn write_summary(out: &mut impl Write, summary: &Summary, fixable: usize, layout
     writeln!(out, "{}{line}{}", layout.palette.bold, layout.palette.end)?;
     let mut help = |text: &str| {
         let lines = layout.lines(&format!("help: {text}"), "      ");
-        let lines = lines.join("\n").replacen("help:", &format!("{}help:{}", layout.palette.help, layout.palette.end), 1);
+        let lines =
+            lines.join("\n").replacen("help:", &format!("{}help:{}", layout.palette.help, layout.palette.end), 1);
         writeln!(out, "{lines}")
     };
     if fixable > 0 {
@@ -115,7 +116,8 @@ fn write_group<'e>(
         snippet::write(out, &entry.spot, &shown(entry.path), &texts, layout)?;
     }
     for other in others.iter().take(MAX_PLACES) {
-        writeln!(out, "{gutter}{place}-->{end} {}", placed(&entries[*other], true))?;
+        let other = &entries[*other];
+        writeln!(out, "{gutter}{place}-->{end} {}", placed(other, !has_line || other.path != entry.path))?;
     }
     if others.len() > MAX_PLACES {
         writeln!(out, "{gutter}{place}-->{end} and {} more places", others.len() - MAX_PLACES)?;

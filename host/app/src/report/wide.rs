@@ -19,11 +19,7 @@ const LIST_WIDTH: usize = 88;
 ///
 /// # Errors
 /// Of the writer.
-pub fn write<'p>(
-    out: &mut impl Write,
-    policies: impl Iterator<Item = &'p Policy>,
-    palette: Palette,
-) -> io::Result<()> {
+pub fn write<'p>(out: &mut impl Write, policies: impl Iterator<Item = &'p Policy>, palette: Palette) -> io::Result<()> {
     let mut count = 0;
     for policy in policies {
         if count > 0 {

@@ -114,9 +114,8 @@ pub fn flow(value: Value<'_>) -> String {
     match value.kind() {
         // Quotes and escapes of the original may be ones that YAML doesn't know.
         Kind::String => quoted(&value.as_str().unwrap_or_default()),
-        Kind::Object | Kind::Array if escapes => {
-            serde_json::from_str::<serde_json::Value>(value.raw()).map_or_else(|_| value.raw().to_owned(), |value| escaped(&value.to_string()))
-        }
+        Kind::Object | Kind::Array if escapes => serde_json::from_str::<serde_json::Value>(value.raw())
+            .map_or_else(|_| value.raw().to_owned(), |value| escaped(&value.to_string())),
         _ => value.raw().to_owned(),
     }
 }
@@ -144,8 +143,12 @@ fn is_plain(text: &str) -> bool {
 fn is_block_text(text: &str) -> bool {
     let holds = text.trim_end_matches('\n').contains('\n');
     let starts_well = !text.starts_with([' ', '\n', '\t']);
-    let lines_well = text.split('\n').all(|line| !line.starts_with('\t') && (line.is_empty() || !line.trim().is_empty()));
-    holds && starts_well && lines_well && text.chars().all(|character| is_printable(character) || matches!(character, '\n' | '\t'))
+    let lines_well =
+        text.split('\n').all(|line| !line.starts_with('\t') && (line.is_empty() || !line.trim().is_empty()));
+    holds
+        && starts_well
+        && lines_well
+        && text.chars().all(|character| is_printable(character) || matches!(character, '\n' | '\t'))
 }
 
 fn block_text(out: &mut String, text: &str, column: usize, layout: Layout) {
@@ -204,11 +207,62 @@ mod tests {
     fn texts() -> impl Strategy<Value = String> {
         prop_oneof![
             proptest::sample::select(vec![
-                "", " ", "yes", "off", "null", "~", "0777", "0x1f", "1e3", "-1", ".5", "1_000", "<<", "=", "a: b",
-                "a #b", "#a", "- a", "-a", "a:", "|", "%", "@a", "a\nb", "a\nb\n", "a\n\nb\n\n", "\na", " a\nb",
-                "a\n b\n", "\ta\nb", "a\n\tb", "a\r\nb", "\u{feff}", "\u{2028}a", "\u{85}", "\u{7f}", "é", "日本", "🚪", "---",
-                "--- a", "...", "2026-01-01", "a\u{0}b", "*a", "&a", "!a", "{a", "[a", "'a'", "\"a\"", "a\\b", "a,b", "a]",
-                "line \nnext", "a\n  \nb",
+                "",
+                " ",
+                "yes",
+                "off",
+                "null",
+                "~",
+                "0777",
+                "0x1f",
+                "1e3",
+                "-1",
+                ".5",
+                "1_000",
+                "<<",
+                "=",
+                "a: b",
+                "a #b",
+                "#a",
+                "- a",
+                "-a",
+                "a:",
+                "|",
+                "%",
+                "@a",
+                "a\nb",
+                "a\nb\n",
+                "a\n\nb\n\n",
+                "\na",
+                " a\nb",
+                "a\n b\n",
+                "\ta\nb",
+                "a\n\tb",
+                "a\r\nb",
+                "\u{feff}",
+                "\u{2028}a",
+                "\u{85}",
+                "\u{7f}",
+                "é",
+                "日本",
+                "🚪",
+                "---",
+                "--- a",
+                "...",
+                "2026-01-01",
+                "a\u{0}b",
+                "*a",
+                "&a",
+                "!a",
+                "{a",
+                "[a",
+                "'a'",
+                "\"a\"",
+                "a\\b",
+                "a,b",
+                "a]",
+                "line \nnext",
+                "a\n  \nb",
             ])
             .prop_map(str::to_owned),
             "[ -~\\n]{0,40}",

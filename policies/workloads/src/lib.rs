@@ -15,6 +15,7 @@
 mod catalogue;
 mod command;
 mod container;
+pub mod custom;
 mod data;
 mod image;
 mod locality;

@@ -28,7 +28,6 @@ use portcullis_sdk::{
     Answer, Attributes, FieldPath, Host, Level, Lookup, Match, Metadata, Operation, Policy, Reach, Request, Review,
     Sample, Scope, Unread, Validating,
 };
-use portcullis_workloads::CustomStore;
 
 use operators::{Provenance, provenance};
 use replicas::Counted;
@@ -129,14 +128,7 @@ fn autoscaler(around: Around<'_>, autoscaler: &Autoscaler, review: &mut Findings
 
 /// Judges a workload that is looked up as if it had this many pods. One that
 /// isn't there has none, and is judged when it is made.
-fn counted(
-    around: Around<'_>,
-    kind: WorkloadKind,
-    name: &str,
-    replicas: i64,
-    path: &FieldPath,
-    review: &mut Findings,
-) {
+fn counted(around: Around<'_>, kind: WorkloadKind, name: &str, replicas: i64, path: &FieldPath, review: &mut Findings) {
     if replicas < 2 || around.settings.allows_namespace(around.namespace) {
         return;
     }

@@ -66,8 +66,6 @@ pub(crate) fn judge(counted: Counted<'_>, stores: &[Store<'_>], resolver: &Resol
 /// The pods of a Deployment, of which none has anything of its own.
 fn interchangeable(counted: Counted<'_>, store: &Store<'_>, resolver: &Resolver<'_>, review: &mut Findings) {
     let (level, why) = match &store.held {
-        // A registry on object storage, say, may have as many pods as it likes; a cache has a cache in each.
-        Held::NothingByChoice if !store.in_memory => return,
         Held::NothingByChoice | Held::Memory => {
             (Level::Warn, "each holds what was written to it and nothing of the others".to_owned())
         }
@@ -86,8 +84,7 @@ fn interchangeable(counted: Counted<'_>, store: &Store<'_>, resolver: &Resolver<
             worst
         }
     };
-    let message =
-        format!("{} run {} (container `{}`): {why}", counted.pods(), store.system, store.container);
+    let message = format!("{} run {} (container `{}`): {why}", counted.pods(), store.system, store.container);
     let finding = review.find(Rule::SeveralReplicas, level, message);
     finding.at(&counted.path()).subject(label_of(store)).value(&store.system).fix(FIX);
 }
@@ -106,20 +103,18 @@ fn weight(sharing: &Sharing) -> u8 {
 fn of_sharing(store: &Store<'_>, data: &Data<'_>, sharing: &Sharing) -> (Level, String) {
     let name = data.name;
     match sharing {
-        Sharing::Single(why) => (
-            Level::Deny,
-            format!("they would write to one volume that only one may write to: volume `{name}` {why}"),
-        ),
+        Sharing::Single(why) => {
+            (Level::Deny, format!("they would write to one volume that only one may write to: volume `{name}` {why}"))
+        }
         Sharing::Own(field) => (
             if store.in_memory { Level::Warn } else { Level::Deny },
             format!(
                 "each keeps data of its own, since volume `{name}` is of type `{field}`, so what is written to one is missing from the next"
             ),
         ),
-        Sharing::Unknown { what, why } => (
-            Level::Undecided,
-            format!("whether they may all write to volume `{name}` depends on {what}: {why}"),
-        ),
+        Sharing::Unknown { what, why } => {
+            (Level::Undecided, format!("whether they may all write to volume `{name}` depends on {what}: {why}"))
+        }
         Sharing::Absent(what) => (
             Level::Warn,
             format!("whether they may all write to volume `{name}` is decided by {what}, which doesn't exist (yet)"),
@@ -151,7 +146,12 @@ fn one_claim(counted: Counted<'_>, store: &Store<'_>, review: &mut Findings) {
             data.name
         );
         let finding = review.deny(Rule::OneClaimForReplicas, message);
-        finding.at(counted.elsewhere.unwrap_or(&data.path)).subject(format!("volume={}", data.name)).value(&store.system);
-        finding.fix("name the volume in `volumeClaimTemplates`, or give each pod a directory of its own with `subPathExpr`");
+        finding
+            .at(counted.elsewhere.unwrap_or(&data.path))
+            .subject(format!("volume={}", data.name))
+            .value(&store.system);
+        finding.fix(
+            "name the volume in `volumeClaimTemplates`, or give each pod a directory of its own with `subPathExpr`",
+        );
     }
 }

@@ -7,8 +7,8 @@ use portcullis_sdk::{Edit, FieldPath};
 use crate::operators::{Provenance, provenance};
 use crate::replicas::{self, Counted};
 use crate::rules::Rule;
-use crate::sharing::Resolver;
 use crate::shared::{self, Around};
+use crate::sharing::Resolver;
 use crate::stores::{Held, Store, stores};
 use crate::views::Judged;
 use crate::{Findings, label_of};
@@ -67,7 +67,8 @@ fn word(judged: &Judged, provenance: &Provenance) -> String {
 /// Warns of a controller that isn't made for data stores, where one pod is all there is.
 fn controller(judged: &Judged, store: &Store<'_>, review: &mut Findings) {
     let what = format!("container `{}` of {} is {}", store.container, judged.display(), store.system);
-    let lasts = matches!(&store.held, Held::Volumes(volumes) if volumes.iter().any(|data| data.source.is_one_for_all()));
+    let lasts =
+        matches!(&store.held, Held::Volumes(volumes) if volumes.iter().any(|data| data.source.is_one_for_all()));
     let nothing = store.held == Held::NothingByChoice;
     let several = judged.replicas().unwrap_or(1) > 1;
     let (rule, message) = match judged.workload.kind {

@@ -2,22 +2,18 @@
 //! second is judged; the first is looked up by the claim that it names.
 
 use portcullis_sdk::pod::WorkloadKind;
-use portcullis_sdk::{FieldPath, Host, Level};
+use portcullis_sdk::{Host, Level};
 use portcullis_workloads::CustomStore;
 
 use crate::rules::Rule;
 use crate::settings::Settings;
-use crate::stores::{Held, Part, Source, Store, stores, written_claims};
+use crate::stores::{Held, Part, Source, Store, Written, stores, written_claims};
 use crate::views::Judged;
 use crate::{Findings, referrers};
 
-/// A data store's hold on a claim.
-struct Hold {
-    claim: String,
-    container: String,
-    system: String,
-    path: FieldPath,
-}
+/// How many of a workload's claims are looked at; each takes a look-up of every
+/// kind, and the host answers 256 a review.
+const MAX_CLAIMS: usize = 16;
 
 /// Where a workload is looked at from.
 #[derive(Clone, Copy)]
@@ -28,83 +24,67 @@ pub(crate) struct Around<'a> {
     pub(crate) namespace: &'a str,
 }
 
+/// One container's hold on a claim, and the data store that it is, if it is one there.
+struct Hold<'a> {
+    written: Written<'a>,
+    store: Option<&'a Store<'a>>,
+}
+
 /// Judges what a workload shares with others. `found` are its own data stores.
 pub(crate) fn judge(around: Around<'_>, judged: &Judged, found: &[Store<'_>], review: &mut Findings) {
     if judged.replicas() == Some(0) {
         return;
     }
-    let mut seen: Vec<(String, String)> = Vec::new();
-    for written in written_claims(&judged.workload) {
-        if seen.iter().any(|(claim, container)| claim == written.claim && container == written.container) {
-            continue;
-        }
-        seen.push((written.claim.to_owned(), written.container.to_owned()));
-        let here = found.iter().find(|store| store.container == written.container && holds(store, written.claim));
-        for other in referrers::of_claim(around.host, around.namespace, written.claim) {
-            if is_same(judged, &other) || other.replicas() == Some(0) {
-                continue;
+    let mut written = written_claims(&judged.workload);
+    written.sort_by(|one, two| (one.claim, one.container).cmp(&(two.claim, two.container)));
+    written.dedup_by(|one, two| (one.claim, one.container) == (two.claim, two.container));
+    for of_claim in written.chunk_by(|one, two| one.claim == two.claim).take(MAX_CLAIMS) {
+        let claim = of_claim[0].claim;
+        let others = referrers::of_claim(around.host, around.namespace, claim);
+        for other in others.iter().filter(|other| !is_same(judged, other) && other.replicas() != Some(0)) {
+            for written in of_claim {
+                let store =
+                    found.iter().find(|store| store.container == written.container && on_claim(store, claim).is_some());
+                with_other(around, judged, &Hold { written: written.clone(), store }, other, review);
             }
-            let hold = Hold {
-                claim: written.claim.to_owned(),
-                container: written.container.to_owned(),
-                system: here.map(|store| store.system.clone()).unwrap_or_default(),
-                path: written.path.clone(),
-            };
-            with_other(around, judged, here.is_some().then_some(written.part), &hold, &other, written.part, review);
         }
     }
 }
 
-/// Judges one claim that this workload and another write to. `store` is there where a data store of this one does.
-fn with_other(
-    around: Around<'_>,
-    judged: &Judged,
-    store: Option<Part<'_>>,
-    hold: &Hold,
-    other: &Judged,
-    part: Part<'_>,
-    review: &mut Findings,
-) {
+/// Judges one claim that a container of this workload and another workload write to.
+fn with_other(around: Around<'_>, judged: &Judged, hold: &Hold<'_>, other: &Judged, review: &mut Findings) {
+    let Written { claim, container, part, path } = &hold.written;
     let others = stores(around.settings, around.own, &other.workload);
-    let their = others.iter().find_map(|their| on_claim(their, &hold.claim).map(|theirs| (their, theirs)));
-    let (level, message) = match (store, their) {
-        (Some(_), Some((their, theirs))) if !part.is_apart_from(theirs) => (
-            if their.system == hold.system { Level::Deny } else { Level::Warn },
+    let theirs = others.iter().find(|store| on_claim(store, claim).is_some_and(|their| !part.is_apart_from(their)));
+    let (level, message) = match (hold.store, theirs) {
+        (Some(store), Some(their)) => (
+            if their.system == store.system { Level::Deny } else { Level::Warn },
             format!(
-                "claim `{}` holds the data of {} (container `{}`) and of {} (container `{}` of {}), which write over each other's files",
-                hold.claim,
-                hold.system,
-                hold.container,
+                "claim `{claim}` holds the data of {} (container `{container}`) and of {} (container `{}` of {}), which write over each other's files",
+                store.system,
                 their.system,
                 their.container,
                 other.display()
             ),
         ),
-        (Some(_), None) if runs_on(other) => {
-            let Some(writer) = written_claims(&other.workload)
-                .into_iter()
-                .find(|written| written.claim == hold.claim && !part.is_apart_from(written.part))
-            else {
-                return;
-            };
+        (Some(store), None) if runs_on(other) => {
+            let others = written_claims(&other.workload);
+            let writes = |their: &&Written<'_>| their.claim == *claim && !part.is_apart_from(their.part);
+            let Some(writer) = others.iter().find(writes) else { return };
             (
                 Level::Warn,
                 format!(
-                    "claim `{}` holds the data of {} (container `{}`), and container `{}` of {} may write there too",
-                    hold.claim,
-                    hold.system,
-                    hold.container,
+                    "claim `{claim}` holds the data of {} (container `{container}`), and container `{}` of {} may write there too",
+                    store.system,
                     writer.container,
                     other.display()
                 ),
             )
         }
-        (None, Some((their, theirs))) if runs_on(judged) && !part.is_apart_from(theirs) => (
+        (None, Some(their)) if runs_on(judged) => (
             Level::Warn,
             format!(
-                "container `{}` may write to claim `{}`, which holds the data of {} (container `{}` of {})",
-                hold.container,
-                hold.claim,
+                "container `{container}` may write to claim `{claim}`, which holds the data of {} (container `{}` of {})",
                 their.system,
                 their.container,
                 other.display()
@@ -113,17 +93,13 @@ fn with_other(
         _ => return,
     };
     let finding = review.find(Rule::SharedClaim, level, message);
-    finding.at(&hold.path).subject(format!("claim={},container={}", hold.claim, hold.container)).value(other.display());
+    finding.at(path).subject(format!("claim={claim},container={container}")).value(other.display());
     finding.fix("give it a claim of its own, or mount this one read-only");
 }
 
 /// Backups and restores come as Jobs and Pods, and go again.
 fn runs_on(judged: &Judged) -> bool {
     !matches!(judged.workload.kind, WorkloadKind::Job | WorkloadKind::CronJob | WorkloadKind::Pod)
-}
-
-fn holds(store: &Store<'_>, claim: &str) -> bool {
-    on_claim(store, claim).is_some()
 }
 
 /// How much of a claim holds a data store's data.

@@ -118,10 +118,9 @@ impl Resolver<'_> {
             Locality::Local => {
                 Sharing::Single(format!("is of class `{name}`, whose provisioner keeps a volume on one node"))
             }
-            Locality::Unknown => Sharing::Unknown {
-                what: format!("provisioner {}", class.provisioner),
-                why: UNKNOWN_PLACE.to_owned(),
-            },
+            Locality::Unknown => {
+                Sharing::Unknown { what: format!("provisioner {}", class.provisioner), why: UNKNOWN_PLACE.to_owned() }
+            }
         }
     }
 

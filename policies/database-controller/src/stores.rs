@@ -145,11 +145,7 @@ pub(crate) fn stores<'a>(settings: &Settings, own: &[CustomStore], workload: &'a
         .collect()
 }
 
-fn held<'a>(
-    store: &DataStore<'_>,
-    workload: &'a AnyWorkload,
-    container: &ContainerRef<'a, ContainerView>,
-) -> Held<'a> {
+fn held<'a>(store: &DataStore<'_>, workload: &'a AnyWorkload, container: &ContainerRef<'a, ContainerView>) -> Held<'a> {
     if store.is_told_to_keep_nothing(container.view) {
         return Held::NothingByChoice;
     }

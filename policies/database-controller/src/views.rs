@@ -183,7 +183,7 @@ pub struct Claim {
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Deserialize, View)]
 #[view(api_version = "v1", kind = "PersistentVolume", resource = "persistentvolumes", scope = "Cluster")]
-pub struct PersistentVolume {
+pub(crate) struct PersistentVolume {
     /// Its name.
     #[serde(default)]
     pub metadata: Named,
@@ -195,7 +195,7 @@ pub struct PersistentVolume {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
 #[serde(default)]
 #[view(api_version = "storage.k8s.io/v1", kind = "StorageClass", resource = "storageclasses", scope = "Cluster")]
-pub struct StorageClass {
+pub(crate) struct StorageClass {
     /// Its name, and whether it is the default.
     pub metadata: ClassMetadata,
     /// Who makes its volumes.
@@ -207,7 +207,7 @@ pub struct StorageClass {
 /// A class's metadata.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ClassMetadata {
+pub(crate) struct ClassMetadata {
     /// Its name.
     pub name: String,
     /// Among them, whether it is the default.

@@ -11,6 +11,7 @@
 //! didn't tell is `undecided` and says what to look up. What isn't recognised as
 //! a data store may run in anything and be scaled freely.
 
+mod mounts;
 mod operators;
 mod referrers;
 mod replicas;
@@ -63,6 +64,7 @@ impl Policy for DatabaseController {
     fn reach(_: &Settings) -> Reach {
         let mut reach = Reach::of::<Self>(&[Operation::Create, Operation::Update])
             .lookup(Lookup::of::<Claim>().get())
+            .lookup(Lookup::of::<Claim>().list().key(mounts::CLAIM_NAME_KEY).optional())
             .lookup(Lookup::of::<PersistentVolume>().get())
             .lookup(Lookup::of::<PersistentVolume>().list().key(VOLUME_CLASS_KEY).optional())
             .lookup(Lookup::of::<StorageClass>().get())
@@ -152,6 +154,7 @@ fn counted(around: Around<'_>, kind: WorkloadKind, name: &str, replicas: i64, pa
     let resolver = Resolver { settings: around.settings, host: around.host, namespace: around.namespace };
     let counted = Counted { judged: &judged, replicas: Some(replicas), elsewhere: Some(path) };
     replicas::judge(counted, &found, &resolver, review);
+    mounts::judge(counted, &found, around.namespace, around.host, review);
 }
 
 /// Judges a claim for the Deployments that already have several pods with a

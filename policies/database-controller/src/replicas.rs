@@ -25,7 +25,8 @@ pub(crate) struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    fn is_several(self) -> bool {
+    /// Whether there may be more than one pod.
+    pub(crate) fn is_several(self) -> bool {
         match self.judged.workload.kind {
             WorkloadKind::DaemonSet => true,
             _ => self.replicas.unwrap_or(1) > 1,
@@ -36,7 +37,8 @@ impl Counted<'_> {
         self.elsewhere.cloned().unwrap_or_else(|| self.judged.replicas_path())
     }
 
-    fn pods(self) -> String {
+    /// The pods, for a message.
+    pub(crate) fn pods(self) -> String {
         let display = self.judged.display();
         match self.replicas {
             Some(replicas) => format!("{replicas} pods of {display}"),

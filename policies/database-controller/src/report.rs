@@ -4,6 +4,7 @@ use portcullis_sdk::pod::WorkloadKind;
 use portcullis_sdk::serde_json::{Value, json};
 use portcullis_sdk::{Edit, FieldPath};
 
+use crate::mounts;
 use crate::operators::{Provenance, provenance};
 use crate::replicas::{self, Counted};
 use crate::rules::Rule;
@@ -16,7 +17,9 @@ use crate::{Findings, label_of};
 /// Judges a workload.
 pub(crate) fn workload(around: Around<'_>, judged: &Judged, review: &mut Findings) {
     let found = stores(around.settings, around.own, &judged.workload);
+    let counted = Counted { judged, replicas: judged.replicas(), elsewhere: None };
     if found.is_empty() {
+        mounts::judge(counted, &found, around.namespace, around.host, review);
         shared::judge(around, judged, &found, review);
         return;
     }
@@ -34,9 +37,9 @@ pub(crate) fn workload(around: Around<'_>, judged: &Judged, review: &mut Finding
         Provenance::Something(owner) => review.audit("operated-by", owner.as_str()),
         Provenance::Nobody => found.iter().for_each(|store| controller(judged, store, review)),
     }
-    let counted = Counted { judged, replicas: judged.replicas(), elsewhere: None };
     let resolver = Resolver { settings: around.settings, host: around.host, namespace: around.namespace };
     replicas::judge(counted, &found, &resolver, review);
+    mounts::judge(counted, &found, around.namespace, around.host, review);
     shared::judge(around, judged, &found, review);
 }
 

@@ -80,4 +80,11 @@ pub enum Rule {
     /// Give each data store a claim of its own, or at least a directory of its own with `subPath`. Let other programs talk to the data store, or mount the claim read-only.
     #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes")]
     SharedClaim,
+    /// several pods mount a claim that only one node may mount
+    ///
+    /// A claim that is ReadWriteOnce can be mounted on one node at a time, and one that is ReadWriteOncePod by one pod. Of several pods those that are scheduled to another node wait for it forever, and an update can't finish.
+    ///
+    /// Make the claim ReadWriteMany, of a class that offers it, or give each pod a claim of its own with a StatefulSet's `volumeClaimTemplates`. Where one pod is enough, run one replica.
+    #[rule(severity = "medium", url = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes")]
+    SingleNodeClaim,
 }

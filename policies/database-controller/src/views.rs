@@ -1,6 +1,6 @@
 //! What the policy reads of each kind.
 
-use portcullis_sdk::pod::{AccessMode, ClaimSpec, Workload, WorkloadKind};
+use portcullis_sdk::pod::{AccessMode, Workload, WorkloadKind};
 use portcullis_sdk::serde_json::Value;
 use portcullis_sdk::{
     FieldPath, GroupVersionKind, Malformed, Metadata, ObjectKind, Objects, Tree, View, Visited, from_json, tree_of,
@@ -176,8 +176,22 @@ pub struct Target {
 pub struct Claim {
     /// Its name, labels and annotations.
     pub metadata: Metadata,
-    /// What it asks for.
+    /// Who may mount it, and where it comes from.
     pub spec: ClaimSpec,
+}
+
+/// What of a claim's spec decides who may mount it. How much it asks for isn't
+/// read, so that a size that is none isn't this policy's business.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimSpec {
+    /// How the volume may be mounted.
+    #[view(value)]
+    pub access_modes: Vec<AccessMode>,
+    /// `None` asks for the cluster's default class, `Some("")` for none.
+    pub storage_class_name: Option<String>,
+    /// The volume that it is bound to, or shall be.
+    pub volume_name: Option<String>,
 }
 
 /// A volume.
@@ -230,6 +244,24 @@ impl StorageClass {
 }
 
 impl Claim {
+    /// Whether only the pods of one node may mount it.
+    pub(crate) fn is_for_one_node(&self) -> bool {
+        let many = |mode: &AccessMode| matches!(mode, AccessMode::ReadWriteMany | AccessMode::ReadOnlyMany);
+        !self.spec.access_modes.is_empty() && !self.spec.access_modes.iter().any(many)
+    }
+
+    /// Its access modes, as the API writes them.
+    pub(crate) fn modes(&self) -> String {
+        let modes = self.spec.access_modes.iter().map(|mode| match mode {
+            AccessMode::ReadWriteOnce => "ReadWriteOnce",
+            AccessMode::ReadWriteOncePod => "ReadWriteOncePod",
+            AccessMode::ReadOnlyMany => "ReadOnlyMany",
+            AccessMode::ReadWriteMany => "ReadWriteMany",
+            AccessMode::Other(other) => other,
+        });
+        modes.collect::<Vec<_>>().join("+")
+    }
+
     /// Whether pods on several nodes may write to it.
     pub(crate) fn is_written_by_many(&self) -> bool {
         self.spec.access_modes.contains(&AccessMode::ReadWriteMany)

@@ -86,8 +86,8 @@ impl Need {
     /// Who needs it, for a message; nothing where nobody does.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::DataStore { container, system } => format!(" of {system} (container `{container}`)"),
-            Self::Peers { container, peer } => format!(", whose container `{container}` calls `{peer}`,"),
+            Self::DataStore { container, system } => format!(" (container `{container}` is {system})"),
+            Self::Peers { container, peer } => format!(" (container `{container}` calls `{peer}`)"),
             Self::None => String::new(),
         }
     }

@@ -71,7 +71,7 @@ pub(crate) fn set(
                 .as_ref()
                 .map_or_else(String::new, |fitting| format!("; `{fitting}` is headless and selects its pods"));
             let message = format!(
-                "Service `{name}`, which gives the pods of StatefulSet/{}{} their names, doesn't exist (yet){hint}",
+                "Service `{name}` gives the pods of StatefulSet/{}{} their names, and doesn't exist (yet){hint}",
                 set.name(),
                 need.describe()
             );
@@ -169,7 +169,7 @@ fn no_service_name(
 fn pair(settings: &Settings, set: &StatefulSet, service: &Service, need: &Need, side: Side, review: &mut Findings) {
     let name = &service.metadata.name;
     let what =
-        format!("Service `{name}`, which gives the pods of StatefulSet/{}{} their names,", set.name(), need.describe());
+        format!("Service `{name}` gives the pods of StatefulSet/{}{} their names, and", set.name(), need.describe());
     let subject = side.subject(set, name);
     let (value, why) = match address(service) {
         Address::Pods => {

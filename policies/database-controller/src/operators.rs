@@ -161,7 +161,7 @@ fn runs_data_stores(operators: &Operators, owner: &OwnerReference) -> bool {
     let group = owner.group();
     let is_below = |parent: &&str| group.strip_suffix(*parent).is_some_and(|rest| rest.ends_with('.'));
     GROUPS.binary_search(&group).is_ok()
-        || PARENT_GROUPS.iter().any(|parent| is_below(parent))
+        || PARENT_GROUPS.iter().any(is_below)
         || operators.groups.iter().any(|known| known == group)
 }
 

@@ -138,6 +138,7 @@ fn one_claim(counted: Counted<'_>, store: &Store<'_>, review: &mut Findings) {
         let what = match data.source {
             Source::Claim(claim) => format!("claim `{claim}`"),
             Source::SharedNetwork(field) | Source::SingleNetwork(field) => format!("of type `{field}`"),
+            Source::Driver(driver) => format!("of driver `{driver}`"),
             Source::Template | Source::Passing(_) => continue,
         };
         let message = format!(

@@ -57,6 +57,10 @@ impl Resolver<'_> {
             Source::SingleNetwork(field) => {
                 Sharing::Single(format!("is of type `{field}`, which one node may write to"))
             }
+            Source::Driver(driver) => Sharing::Unknown {
+                what: format!("driver {driver}"),
+                why: "whether it lets several pods write isn't known".to_owned(),
+            },
             Source::Passing(field) => Sharing::Own(field),
             Source::Claim(name) => match self.host.get_in::<Claim>(self.namespace, name) {
                 Answer::Found(claim) => self.claim(&claim),

@@ -67,6 +67,8 @@ pub(crate) enum Source<'a> {
     SharedNetwork(&'static str),
     /// A network volume that one node may write to; its field.
     SingleNetwork(&'static str),
+    /// A network volume of a FlexVolume driver; its name.
+    Driver(&'a str),
     /// Gone with the pod, or with the node; its field.
     Passing(&'static str),
 }
@@ -98,7 +100,7 @@ pub(crate) struct Written<'a> {
 impl Source<'_> {
     /// Whether all pods of the workload get the same, and it lasts.
     pub(crate) fn is_one_for_all(self) -> bool {
-        matches!(self, Self::Claim(_) | Self::SharedNetwork(_) | Self::SingleNetwork(_))
+        matches!(self, Self::Claim(_) | Self::SharedNetwork(_) | Self::SingleNetwork(_) | Self::Driver(_))
     }
 }
 
@@ -179,6 +181,7 @@ fn data<'a>(workload: &'a AnyWorkload, name: &'a str, mount: Option<&'a VolumeMo
         VolumeSource::Claim { name: claim } => {
             Data { name, source: Source::Claim(claim), path: path.field("claimName"), part }
         }
+        VolumeSource::Flex { driver } => Data { name, source: Source::Driver(driver), path, part },
         _ => Data { name, source: other_source(source), path, part },
     })
 }
@@ -187,7 +190,7 @@ fn other_source(source: &VolumeSource) -> Source<'static> {
     let field = source.field();
     if SHARED_SOURCES.contains(&field) {
         Source::SharedNetwork(field)
-    } else if portcullis_workloads::is_network_source(source) || matches!(source, VolumeSource::Flex { .. }) {
+    } else if portcullis_workloads::is_network_source(source) {
         Source::SingleNetwork(field)
     } else {
         Source::Passing(field)

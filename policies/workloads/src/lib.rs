@@ -18,6 +18,7 @@ mod container;
 mod data;
 mod image;
 mod locality;
+mod provisioner;
 mod recognise;
 mod volume;
 
@@ -25,6 +26,7 @@ pub use catalogue::Role;
 pub use container::{ContainerPort, ContainerView, EnvVar, VolumeDevice, VolumeMount};
 pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
-pub use locality::{Locality, NodeAffinity, Provisioners, of_persistent_volume};
+pub use locality::{Locality, NodeAffinity, Provisioners, matches_pattern, of_persistent_volume};
+pub use provisioner::ProvisionerFacts;
 pub use recognise::{CustomStore, DataStore, Known, Recognition, is_known_system, recognise};
 pub use volume::{PersistentVolumeSource, Volume, VolumeSource, is_network_source};

@@ -18,7 +18,7 @@ mod volume;
 
 use portcullis_sdk::serde_json::json;
 use portcullis_sdk::{
-    FieldPath, Host, Lookup, Metadata, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating,
+    FieldPath, Host, Lookup, Metadata, Operation, Origin, Policy, Reach, Request, Review, Sample, Unread, Validating,
 };
 
 pub use rules::Rule;
@@ -86,7 +86,7 @@ impl Policy for StorageClassRules {
     }
 }
 
-/// Where only some people may make classes and volumes. A file has no user, and is left alone.
+/// Where only some people may make classes and volumes. Files have no user, and are left alone.
 fn administrators(
     settings: &Settings,
     request: &Request<StorageClassRules>,
@@ -94,23 +94,27 @@ fn administrators(
     what: &str,
     review: &mut Findings,
 ) {
-    let Some(user) = request.attributes.user_info.as_ref().filter(|user| !user.username.is_empty()) else { return };
-    // What a provisioner makes was asked for by a claim, and its class by an administrator.
-    let is_provisioner =
-        user.username == CONTROLLER_MANAGER || user.groups.iter().any(|group| group == SERVICE_ACCOUNTS);
-    let is_provisioned =
-        what == "PersistentVolume" && is_provisioner && metadata.annotations.contains_key(PROVISIONED_BY);
-    if settings.administrators.is_off() || settings.administrators.include(user) || is_provisioned {
+    let user = request.attributes.user_info.as_ref().filter(|user| !user.username.is_empty());
+    if settings.administrators.is_off() || (user.is_none() && request.attributes.origin != Origin::Admission) {
         return;
     }
+    // What a provisioner makes was asked for by a claim, and its class by an administrator.
+    let is_provisioner = user.is_none_or(|user| {
+        user.username == CONTROLLER_MANAGER || user.groups.iter().any(|group| group == SERVICE_ACCOUNTS)
+    });
+    let is_provisioned =
+        what == "PersistentVolume" && is_provisioner && metadata.annotations.contains_key(PROVISIONED_BY);
+    if is_provisioned || user.is_some_and(|user| settings.administrators.include(user)) {
+        return;
+    }
+    let name = user.map_or("somebody without a name", |user| &user.username);
     let message = format!(
-        "`{}` is none of the administrators who may make a {what}; users ask for storage with a PersistentVolumeClaim",
-        user.username
+        "{name} is none of the administrators who may make a {what}; users ask for storage with a PersistentVolumeClaim"
     );
     review
         .deny(Rule::NotAnAdministrator, message)
         .subject("user")
-        .value(&user.username)
+        .value(name)
         .fix("let an administrator make it, or claim from a class that exists");
 }
 

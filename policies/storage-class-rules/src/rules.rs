@@ -4,6 +4,7 @@ use portcullis_sdk::Rules;
 
 /// What can be wrong with a class or a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Rules)]
+#[rules(examples)]
 pub enum Rule {
     /// another storage class is the default already
     ///

@@ -13,6 +13,7 @@
 
 mod certificate;
 pub mod host;
+pub mod instant;
 mod key;
 mod text;
 

@@ -1,7 +1,7 @@
 //! What is read of real certificates and keys, and what is said of texts that are none.
 
 use crate::{
-    Belongs, Certificate, ChainFault, KeyFault, PrivateKey, TextFault, Unreadable, blocks, chain_faults, host,
+    Belongs, Certificate, ChainFault, KeyFault, PrivateKey, TextFault, Unreadable, blocks, chain_faults, host, instant,
 };
 
 /// 2026-01-01T00:00:00Z and a year later.
@@ -196,6 +196,27 @@ fn names_cover_hosts_as_rfc_9525_says() {
     ];
     for (presented, host, expected) in cases {
         assert_eq!(host::covers(presented, host), expected, "{presented} for {host}");
+    }
+}
+
+#[test]
+fn instants_are_read_as_kubernetes_writes_them() {
+    let cases = [
+        ("2020-09-13T04:39:10Z", Some(1_599_971_950)),
+        ("2020-09-13T06:39:10+02:00", Some(1_599_971_950)),
+        ("2020-09-12T23:09:10.123-05:30", Some(1_599_971_950)),
+        ("1970-01-01T00:00:00Z", Some(0)),
+        ("1969-12-31T23:59:59Z", None),
+        ("2020-09-13", None),
+        ("2020-09-13T04:39:10", None),
+        ("2020-09-13T04:39:10.Z", None),
+        ("2020-13-13T04:39:10Z", None),
+        ("2020-09-13T04:39:10+2", None),
+        ("2020-09-13T04:39:10é02:00", None),
+        ("", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(instant::seconds(text), expected, "{text}");
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) fn judge(context: &Context<'_>, asked: &Asked<'_>, class: &Class, rev
         return;
     }
     match class {
+        // Without a default class it waits for one, which is for `default-storage-class` to say.
+        Class::None if asked.class_name().is_none() => {}
         Class::None => by_hand(context, asked, "", class, review),
         Class::Found { class: found, .. } if found.provisioner == NO_PROVISIONER => {
             by_hand(context, asked, &found.metadata.name, class, review);
@@ -165,9 +167,6 @@ fn by_hand(context: &Context<'_>, asked: &Asked<'_>, name: &str, class: &Class, 
             Rule::NoVolumeToBind,
             format!("{} names class `{name}`, whose volumes are made by hand, and {free}", asked.what),
         ),
-        Class::None if asked.class_name().is_none() => {
-            (Rule::NoVolumeToBind, format!("{} names no class, the cluster has no default one, and {free}", asked.what))
-        }
         _ => (Rule::NoVolumeToBind, format!("{} asks for a volume that is made by hand, and {free}", asked.what)),
     };
     review

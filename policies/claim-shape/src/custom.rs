@@ -20,6 +20,8 @@ use crate::{Context, Findings};
 
 /// How many claims of one resource are judged; each has one look-up of the 256 that a review has.
 const MAX_STORAGES: usize = 128;
+/// In billionths.
+const BYTE: i128 = 1_000_000_000;
 /// Suffixes and what they multiply with, the largest first.
 const SUFFIXES: [(&str, i128); 4] = [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
 
@@ -43,8 +45,11 @@ pub(crate) fn judge(context: &Context<'_>, custom: &CustomResource, review: &mut
                 access_modes: claim.access_modes_path.clone().unwrap_or_else(|| claim.path.clone()),
             }),
         };
-        if let Some(size) = spec.resources.requests.get("storage") {
-            shape::sound(&asked, size, &claim.size_path, review);
+        // A small number may be in units of the operator's own.
+        if let (Some(size), Some(written)) = (claim.size, spec.resources.requests.get("storage"))
+            && (size <= Quantity::ZERO || size.billionths() % BYTE != 0)
+        {
+            shape::sound(&asked, written, &claim.size_path, review);
         }
         class::judge(&context, &asked, &Class::of(&context, &asked), review);
         many_writers(&asked, custom, review);
@@ -97,7 +102,6 @@ fn mode(mode: &AccessMode) -> String {
 /// A quantity with the largest suffix in which it is a whole number, and as
 /// billionths where it is no whole number of bytes.
 fn text(size: Quantity) -> String {
-    const BYTE: i128 = 1_000_000_000;
     let billionths = size.billionths();
     if billionths % BYTE != 0 {
         return format!("{billionths}n");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
-use super::OutputFormat;
+use super::OutputArguments;
 use crate::check::request::SUBRESOURCES;
 
 /// Judge manifests, as the server would.
@@ -69,13 +69,9 @@ pub struct CheckArguments {
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub now: Option<String>,
 
-    /// How results are written
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub output: OutputFormat,
-
-    /// From which verdict on the exit code is 1
-    #[arg(long, value_enum, default_value_t, value_name = "VERDICT", help_heading = "Output")]
-    pub fail_on: FailOn,
+    /// How results are written.
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 /// What happens to the objects.
@@ -89,16 +85,4 @@ pub enum WriteOperation {
     Delete,
     /// Somebody connects to them, below --subresource exec, attach, portforward or proxy.
     Connect,
-}
-
-/// From which verdict on a run has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
-pub enum FailOn {
-    /// A warning is enough.
-    Warn,
-    /// An undecided verdict is enough.
-    Undecided,
-    /// Only a denial.
-    #[default]
-    Deny,
 }

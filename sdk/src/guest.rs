@@ -24,7 +24,7 @@ pub mod bindings {
     });
 }
 
-use bindings::portcullis::policy::types;
+use bindings::portcullis::policy::{turn, types};
 
 thread_local! {
     static CONFIGURED: RefCell<BTreeMap<u32, Box<dyn Configured>>> = const { RefCell::new(BTreeMap::new()) };
@@ -104,12 +104,16 @@ pub fn review(ids: &[u32], request: &types::Request) -> Vec<types::Review> {
         attributes: &attributes,
     };
     CONFIGURED.with_borrow(|configured| {
-        ids.iter()
-            .map(|id| match configured.get(id) {
+        let review = |id: &u32| {
+            if ids.len() > 1 {
+                turn::begin(*id);
+            }
+            match configured.get(id) {
                 Some(policy) => review_to_wit(policy.review(&raw, &Host::imported())),
                 None => panic!("no policy was configured with the id {id}"),
-            })
-            .collect()
+            }
+        };
+        ids.iter().map(review).collect()
     })
 }
 

@@ -12,13 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::contract::{Configuration, Description, SettingsFinding};
-use portcullis_core::evaluate::{Evaluate, Failure};
+use portcullis_core::evaluate::{Company, Evaluate, EvaluateTogether, Failure};
+use portcullis_core::view::UnitedViews;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
 use crate::describe::description;
 use crate::engine::{MAX_MEMORY, Shared};
-use crate::instance::{self, Evaluator, Template};
+use crate::evaluator::{Evaluator, Together};
+use crate::instance::{self, Starter, Template};
 use crate::intake::LoadError;
 use crate::module::Module;
 use crate::proof;
@@ -32,6 +34,16 @@ pub struct Limits {
     pub timeout: Duration,
     /// Bytes of memory; at most [`MAX_MEMORY`].
     pub memory: usize,
+}
+
+impl Limits {
+    /// What any policy may use at most.
+    const MOST: Limits = Limits { timeout: Duration::MAX, memory: MAX_MEMORY };
+
+    /// The lesser of both, in each.
+    pub(crate) fn least(&self, other: &Limits) -> Limits {
+        Limits { timeout: self.timeout.min(other.timeout), memory: self.memory.min(other.memory) }
+    }
 }
 
 /// A policy under its settings, ready to be asked.
@@ -131,7 +143,9 @@ impl Module {
     }
 
     /// Configures several policies, which then share one snapshot and its
-    /// compiled code. Blocks while it compiles.
+    /// compiled code, and offer to be asked in one call ([`Evaluate::company`]):
+    /// only for a module whose policies may see what each of them sees. Blocks
+    /// while it compiles.
     pub fn configure_all(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Configured>, ConfigureError> {
         let setups: Arc<[Setup]> = self.setups(wanted)?.into();
         let cache = &self.inner.shared.cache;
@@ -246,24 +260,31 @@ impl Module {
             SnapshotState::Taken { .. } => None,
             SnapshotState::Absent { .. } => Some(Arc::clone(setups)),
         };
-        let policies = setups.iter().zip(wanted).zip(&record.descriptions);
-        let configured = policies.map(|((setup, (_, limits)), description)| {
-            let limits = Limits { memory: limits.memory.min(MAX_MEMORY), ..*limits };
-            let evaluator = Evaluator {
-                shared: Arc::clone(shared),
-                template: template.clone(),
-                configure: configure.clone(),
-                id: setup.id,
-                policy: setup.policy.as_str().into(),
-                limits,
-            };
+        let starter = Starter { shared: Arc::clone(shared), template, configure };
+        let members: Vec<(Arc<str>, Limits)> = setups
+            .iter()
+            .zip(wanted)
+            .map(|(setup, (_, limits))| (setup.policy.as_str().into(), limits.least(&Limits::MOST)))
+            .collect();
+        let together = (members.len() > 1 && self.capabilities().turn).then(|| {
+            let together: Arc<dyn EvaluateTogether> =
+                Arc::new(Together { starter: starter.clone(), members: members.clone() });
+            (together, Arc::<UnitedViews>::default())
+        });
+        let policies = setups.iter().zip(members).zip(&record.descriptions);
+        let configured = policies.map(|((setup, (policy, limits)), description)| {
+            let company = together.as_ref().map(|(module, views)| Company {
+                module: Arc::clone(module),
+                member: setup.id,
+                views: Arc::clone(views),
+            });
             let slot = shared.slot_for_loading();
-            block_on(evaluator.start())
+            block_on(starter.start(limits))
                 .map_err(|failure| ConfigureError::Start { policy: setup.policy.clone(), failure })?;
             drop(slot);
             Ok(Configured {
                 description: description.clone(),
-                evaluator: Arc::new(evaluator),
+                evaluator: Arc::new(Evaluator { starter: starter.clone(), id: setup.id, policy, limits, company }),
                 snapshot: record.snapshot.clone(),
                 warnings: record.warnings.clone(),
             })

@@ -42,6 +42,7 @@ fn main() {
     write_signs(&mut source, &stores, &Table::read("ports"), index);
     write_provisioners(&mut source, &Table::read("provisioners"));
     write_volume_sources(&mut source, &Table::read("volume-sources"));
+    write_credentials(&mut source, &Table::read("credentials"), index);
     fs::write(Path::new(&out).join("catalogue.rs"), source).expect("OUT_DIR is writable");
 }
 
@@ -288,6 +289,41 @@ fn write_volume_sources(source: &mut String, sources: &Table) {
         (row["field"].clone(), holds.to_owned())
     });
     write_sorted(source, "VOLUME_SOURCES", "(&str, SourcePlace)", rows);
+}
+
+/// What each system takes credentials by, and what opens it to everybody.
+fn write_credentials(source: &mut String, credentials: &Table, index: impl Fn(&str) -> usize) {
+    let mut variables: Vec<&str> = credentials.rows.iter().flat_map(|row| list(&row["environment"])).collect();
+    variables.sort_unstable();
+    variables.dedup();
+    writeln!(source, "pub(crate) static CREDENTIAL_VARIABLES: &[&str] = {};", texts(variables.into_iter()))
+        .expect("a string takes all that is written");
+    let terms = |text: &str| format!("&[{}]", text.split('&').map(term).collect::<Vec<_>>().join(", "));
+    let rows = credentials.rows.iter().map(|row| {
+        index(&row["system"]);
+        let ways: Vec<String> = list(&row["switches"]).map(terms).collect();
+        let needs: Vec<String> = list(&row["credentials"]).map(term).collect();
+        let (flags, ways, needs) = (texts(list(&row["flags"])), ways.join(", "), needs.join(", "));
+        (row["system"].clone(), format!("Credentials {{ flags: {flags}, ways: &[{ways}], needs: &[{needs}] }}"))
+    });
+    write_sorted(source, "CREDENTIALS", "(&str, Credentials)", rows);
+}
+
+/// `env:NAME=value`, `--flag value` or `--flag=value`; `!` in front: not so. `*`: any value.
+fn term(text: &str) -> String {
+    let text = text.trim();
+    let (absent, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+    let switch = match text.strip_prefix("env:") {
+        Some(variable) => {
+            let (name, value) = variable.split_once('=').unwrap_or((variable, "*"));
+            format!("Switch::Environment({name:?}, {value:?})")
+        }
+        None => match text.split_once([' ', '=']) {
+            Some((flag, value)) => format!("Switch::Flag({flag:?}, Some({value:?}))"),
+            None => format!("Switch::Flag({text:?}, None)"),
+        },
+    };
+    format!("Term {{ absent: {absent}, switch: {switch} }}")
 }
 
 fn role(word: &str) -> String {

@@ -149,8 +149,18 @@ fn describe<P: Policy>(settings: &P::Settings) -> Value {
 fn rule_json(rule: &Rule) -> Value {
     let mut json =
         json!({"id": rule.id, "severity": rule.severity.as_str(), "title": rule.title, "reason": rule.reason});
-    if !rule.url.is_empty() {
-        json["url"] = rule.url.into();
+    for (name, text) in [("remedy", rule.remedy), ("url", rule.url)] {
+        if !text.is_empty() {
+            json[name] = text.into();
+        }
+    }
+    if let Some(examples) = &rule.examples {
+        json["examples"] = json!({"bad": examples.bad, "good": examples.good});
+        for (name, text) in [("settings", examples.settings), ("old", examples.old)] {
+            if let Some(text) = text {
+                json["examples"][name] = text.into();
+            }
+        }
     }
     json
 }

@@ -26,7 +26,9 @@ pub use host::HostCalls;
 pub use host::{Answer, Batch, BatchAnswers, Host, Instant, Listing, LogLevel, Query, Tally, Ticket, raw};
 pub use kind::{GroupVersionKind, Kind, Metadata, ObjectKind, Objects, Scope, read_kind};
 pub use path::FieldPath;
-pub use policy::{Cases, MALFORMED, Mutating, NoRules, Phase, Policy, Rule, Rules, Sample, Severity, Validating};
+pub use policy::{
+    Cases, Examples, MALFORMED, Mutating, NoRules, Phase, Policy, Rule, Rules, Sample, Severity, Validating,
+};
 /// Derives what a view reads; see the README.
 pub use portcullis_sdk_derive::{Objects, Rules, View};
 pub use quantity::{Quantity, QuantityError};

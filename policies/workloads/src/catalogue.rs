@@ -37,6 +37,24 @@ pub(crate) enum Switch {
     Environment(&'static str, &'static str),
 }
 
+/// How a system takes credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    /// Flags that carry a credential though their names don't say so.
+    pub(crate) flags: &'static [&'static str],
+    /// Ways to let everybody in; of one way, all terms must hold.
+    pub(crate) ways: &'static [&'static [Term]],
+    /// Without any of these it runs open, or with the credentials that everybody knows; empty where that isn't so.
+    pub(crate) needs: &'static [Term],
+}
+
+/// A switch that must be set, or must not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Term {
+    pub(crate) absent: bool,
+    pub(crate) switch: Switch,
+}
+
 /// What an image's repository is known as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repository {

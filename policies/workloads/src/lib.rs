@@ -15,6 +15,7 @@
 mod catalogue;
 mod command;
 mod container;
+mod credentials;
 mod data;
 mod image;
 mod locality;
@@ -22,7 +23,9 @@ mod recognise;
 mod volume;
 
 pub use catalogue::Role;
+pub use command::split_script;
 pub use container::{ContainerPort, ContainerView, EnvVar, VolumeDevice, VolumeMount};
+pub use credentials::{SwitchedOff, authentication_off, credential_flags, is_credential_variable, lacks_credentials};
 pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
 pub use locality::{Locality, NodeAffinity, Provisioners, of_persistent_volume};

@@ -103,7 +103,7 @@ impl Suite {
 }
 
 /// The folders of cases, each with its policy: one without is a mistake here.
-fn folders() -> Vec<(PathBuf, &'static dyn ErasedPolicy)> {
+pub(crate) fn folders() -> Vec<(PathBuf, &'static dyn ErasedPolicy)> {
     let entries = fs::read_dir(workspace_root().join("policies")).unwrap();
     let mut found = Vec::new();
     for folder in entries.map(|entry| entry.unwrap().path()).filter(|folder| folder.join("cases").is_dir()) {

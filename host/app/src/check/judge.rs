@@ -16,7 +16,7 @@ use portcullis_core::report::ObjectReport;
 use super::manifest::{Manifest, text};
 use super::others::Others;
 use super::review::Write;
-use crate::yaml::Document;
+use crate::yaml::{Document, Position};
 
 /// Time for one call: the longest that a webhook may have.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +39,23 @@ pub struct Judged {
     pub document: Document,
     /// What the command line itself has to say of it; also in the report's warnings.
     pub notes: Vec<String>,
+    /// Where in the document's file each of the notes points to, in their order.
+    pub note_positions: Vec<Position>,
     /// Why it was denied, where no policy's finding says so.
     pub refusal: Option<String>,
+    /// The object as it was sent, in JSON: before mutations, without what the
+    /// API server fills in. What was there on DELETE.
+    pub written: String,
+    /// The object as it would be admitted, in JSON: `written` with all
+    /// mutations, without what the API server fills in. None where it was
+    /// denied, and on DELETE.
+    pub admitted: Option<String>,
+}
+
+/// An object before anything was asked about it.
+struct Sent {
+    document: Document,
+    written: String,
 }
 
 /// One write, or a review that was given.
@@ -93,9 +108,11 @@ impl Judge {
         let body = Write { operation, manifest: &manifest, object, old_object, number }.body();
         // Before a CREATE the object itself is not in the cluster yet.
         let hidden = (operation == Operation::Create).then(|| manifest.object.as_str().into());
-        let mut judged = self.calls(body, hidden, &manifest.identity.namespace, manifest.document).await?;
+        let sent = Sent { written: manifest.object.clone(), document: manifest.document };
+        let mut judged = self.calls(body, hidden, &manifest.identity.namespace, sent).await?;
         judged.report.object = manifest.identity;
         judged.report.warnings.splice(0..0, manifest.warnings.iter().cloned());
+        judged.note_positions = vec![judged.document.start; manifest.warnings.len()];
         judged.notes = manifest.warnings;
         Ok(judged)
     }
@@ -108,7 +125,9 @@ impl Judge {
             let there = parsed.root().pointer(pointer).is_some_and(|value| !value.is_null());
             there.then(|| document.part(pointer)).flatten()
         });
-        let mut judged = self.calls(body, None, &namespace, object.unwrap_or_else(|| document.clone())).await?;
+        let object = object.unwrap_or_else(|| document.clone());
+        let sent = Sent { written: object.json.clone(), document: object };
+        let mut judged = self.calls(body, None, &namespace, sent).await?;
         judged.report.line = document.start.line;
         Ok(judged)
     }
@@ -119,8 +138,9 @@ impl Judge {
         mut body: String,
         hidden: Option<Arc<str>>,
         namespace: &str,
-        document: Document,
+        sent: Sent,
     ) -> Result<Judged, String> {
+        let Sent { document, written } = sent;
         let cluster = Arc::new(Others::new(self.cluster.clone(), hidden));
         let snapshot = Snapshot { policies: self.policies.clone(), cluster };
         let mut report: Option<ObjectReport> = None;
@@ -150,7 +170,9 @@ impl Judge {
             }
         }
         let report = report.ok_or("no phase was asked")?;
-        Ok(Judged { report, document, notes: Vec::new(), refusal })
+        let stays = report.allowed && report.operation != Operation::Delete.to_string();
+        let admitted = stays.then(|| edit::apply(&written, &report.patch).unwrap_or_else(|_| written.clone()));
+        Ok(Judged { report, document, notes: Vec::new(), note_positions: Vec::new(), refusal, written, admitted })
     }
 
     /// Whom the API server would ask: the cluster's policies, then the namespace's.

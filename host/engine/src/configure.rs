@@ -8,7 +8,7 @@
 //! All of it is kept in the cache, so that known settings of a known module
 //! need no guest call at all.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use portcullis_core::contract::{Configuration, Description, SettingsFinding};
@@ -26,6 +26,13 @@ use crate::module::Module;
 use crate::proof;
 use crate::snapshot::{self, SnapshotState};
 use crate::wait::block_on;
+
+/// Policies that share one snapshot, at most: what each was configured to is in
+/// every instance's memory.
+const MAX_TOGETHER: usize = 32;
+
+/// What was made of some configurations: what the cache keeps, and the code.
+pub(crate) type Made = (Record, Component);
 
 /// What one policy may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +124,7 @@ pub(crate) struct Setup {
 
 /// What the cache keeps beside the compiled code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+pub(crate) struct Record {
     descriptions: Vec<Description>,
     snapshot: SnapshotState,
     warnings: Vec<String>,
@@ -154,11 +161,51 @@ impl Module {
             parts.extend([setup.policy.as_bytes(), setup.settings.as_bytes()]);
         }
         let key = cache.key("configure", &parts);
-        let (record, component) = match self.kept(&key) {
-            Some(kept) => kept,
+        // Equal documents are compiled once: who comes second waits for the first.
+        let slot = self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = match slot.take().or_else(|| self.kept(&key)) {
+            Some(made) => made,
             None => self.make(&key, &setups)?,
         };
-        self.assemble(&setups, wanted, &record, &component)
+        let (record, component) = slot.insert(made);
+        self.assemble(&setups, wanted, record, component)
+    }
+
+    /// As [`Module::configure_all`], but one that can't be configured doesn't
+    /// take the others down: who is refused for its settings is left out, and
+    /// where something else goes wrong each is configured by itself.
+    pub fn configure_each(&self, wanted: &[(Configuration, Limits)]) -> Vec<Result<Configured, ConfigureError>> {
+        wanted.chunks(MAX_TOGETHER).flat_map(|wanted| self.configure_chunk(wanted)).collect()
+    }
+
+    fn configure_chunk(&self, wanted: &[(Configuration, Limits)]) -> Vec<Result<Configured, ConfigureError>> {
+        let mut results: Vec<Option<Result<Configured, ConfigureError>>> = wanted.iter().map(|_| None).collect();
+        loop {
+            let left: Vec<usize> = (0..wanted.len()).filter(|index| results[*index].is_none()).collect();
+            let these: Vec<_> = left.iter().map(|index| wanted[*index].clone()).collect();
+            match self.configure_all(&these) {
+                Ok(all) => left.iter().zip(all).for_each(|(index, one)| results[*index] = Some(Ok(one))),
+                Err(ConfigureError::Settings(misfits)) if left.len() > 1 => {
+                    for misfit in misfits {
+                        let index = left[misfit.index];
+                        let misfit = Misfit { index: 0, ..misfit };
+                        match &mut results[index] {
+                            Some(Err(ConfigureError::Settings(of_policy))) => of_policy.push(misfit),
+                            result => *result = Some(Err(ConfigureError::Settings(vec![misfit]))),
+                        }
+                    }
+                }
+                Err(_) => {
+                    for (index, (configuration, limits)) in left.iter().zip(these) {
+                        results[*index] = Some(self.configure(configuration, limits));
+                    }
+                }
+            }
+            if results.iter().all(Option::is_some) {
+                return results.into_iter().flatten().collect();
+            }
+        }
     }
 
     fn setups(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Setup>, ConfigureError> {
@@ -173,7 +220,7 @@ impl Module {
         setups.collect()
     }
 
-    fn kept(&self, key: &str) -> Option<(Record, Component)> {
+    fn kept(&self, key: &str) -> Option<Made> {
         let Shared { cache, run, .. } = &*self.inner.shared;
         let record: Record = cache.record(key)?;
         let component = cache.component(run, &record.artifact)?;
@@ -181,7 +228,7 @@ impl Module {
     }
 
     /// Configures, takes a snapshot where that can be done, compiles and proves.
-    fn make(&self, key: &str, setups: &Arc<[Setup]>) -> Result<(Record, Component), ConfigureError> {
+    fn make(&self, key: &str, setups: &Arc<[Setup]>) -> Result<Made, ConfigureError> {
         let shared = &self.inner.shared;
         let loadable = self.inner.loadable()?;
         let taken = block_on(snapshot::take(shared, &loadable, setups));

@@ -9,3 +9,4 @@ mod hostile;
 mod property;
 mod server;
 mod suite;
+mod together;

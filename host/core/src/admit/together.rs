@@ -16,7 +16,6 @@ use std::time::Instant;
 use futures_util::future::join_all;
 
 use crate::evaluate::{Answered, Company, SharedCall};
-use crate::json::{Kind, Value};
 use crate::report::PolicyReport;
 use crate::view::{Party, project};
 
@@ -48,11 +47,11 @@ type Judged<'a> = (usize, &'a Arc<Policy>, PolicyReport);
 pub(super) fn calls<'a>(context: &Context<'a>, matched: Vec<Matched<'a>>) -> Vec<Call<'a>> {
     let (mut companies, mut calls): (Vec<Vec<Matched<'a>>>, Vec<Call<'a>>) = Default::default();
     for one in matched {
-        match company(context, one.policy) {
+        match company(one.policy) {
             None => calls.push(Call { members: vec![one], party: None }),
             Some(own) => {
                 let same = |others: &&mut Vec<Matched<'a>>| {
-                    let other = others.first().and_then(|other| company(context, other.policy));
+                    let other = others.first().and_then(|other| company(other.policy));
                     other.is_some_and(|other| Arc::ptr_eq(&other.module, &own.module))
                 };
                 match companies.iter_mut().find(same) {
@@ -66,23 +65,17 @@ pub(super) fn calls<'a>(context: &Context<'a>, matched: Vec<Matched<'a>>) -> Vec
     calls
 }
 
-/// With whom a policy may be asked about this request.
-fn company<'a>(context: &Context<'_>, policy: &'a Policy) -> Option<&'a Company> {
-    let review = context.review;
-    let is_object = |value: Option<Value<'_>>| value.is_none_or(|value| value.kind() == Kind::Object);
-    // What isn't even an object arrives whole: through whose view, matters.
-    if !is_object(review.object) || !is_object(review.old_object) {
-        return None;
-    }
-    let description = policy.description.as_ref().filter(|description| !description.reads_secret_values);
-    description.and_then(|_| policy.evaluator.as_deref().ok()?.company())
+/// With whom a policy may be asked.
+fn company(policy: &Policy) -> Option<&Company> {
+    let description = policy.description.as_ref()?;
+    (!description.reads_secret_values).then(|| policy.evaluator.as_deref().ok()?.company())?
 }
 
 /// Those of one company, split where their views can't be one.
 fn by_view<'a>(context: &Context<'a>, members: Vec<Matched<'a>>) -> Vec<Call<'a>> {
     let asked: Option<Vec<_>> = members
         .iter()
-        .map(|one| Some((company(context, one.policy)?, Asked::of(context, one.policy).ok()?.read)))
+        .map(|one| Some((company(one.policy)?, Asked::of(context, one.policy).ok()?.read)))
         .collect();
     let (Some(asked), true) = (asked.as_deref(), members.len() > 1) else {
         return members.into_iter().map(|one| Call { members: vec![one], party: None }).collect();
@@ -157,3 +150,6 @@ impl<'a> Call<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

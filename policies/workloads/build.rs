@@ -9,6 +9,9 @@
 //! catalogue/*.tsv --read--> rows --resolve names--> $OUT_DIR/catalogue.rs --include!--> src/catalogue.rs
 //! ```
 
+#[path = "build/custom.rs"]
+mod custom;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -43,6 +46,9 @@ fn main() {
     write_provisioners(&mut source, &Table::read("provisioners"));
     write_volume_sources(&mut source, &Table::read("volume-sources"));
     write_credentials(&mut source, &Table::read("credentials"), index);
+    custom::write(&mut source, &Table::read("custom-resources"), &Table::read("custom-storage"), |system| {
+        index(system);
+    });
     fs::write(Path::new(&out).join("catalogue.rs"), source).expect("OUT_DIR is writable");
 }
 

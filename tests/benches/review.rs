@@ -55,7 +55,7 @@ fn body(bytes: usize) -> String {
 
 fn snapshot() -> Snapshot {
     let engine = Engine::new(EngineConfig::default()).unwrap();
-    let loaded = store::load(&Sources::Builtin, &engine);
+    let loaded = store::load(&Sources::of_flags(&[]), &engine);
     assert!(loaded.problems.is_empty());
     Snapshot { policies: loaded.policies, cluster: Arc::new(Objects::new([CLASS.to_owned()], true)) }
 }

@@ -16,6 +16,7 @@ mod catalogue;
 mod command;
 mod container;
 mod credentials;
+pub mod custom;
 mod data;
 mod image;
 mod locality;

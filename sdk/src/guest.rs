@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::erased::{Configured, ErasedPolicy, RawRequest};
 use crate::host::Host;
@@ -85,8 +86,8 @@ pub fn configure(
 /// what the contract says: its fault, and nothing to judge.
 #[must_use]
 pub fn review(ids: &[u32], request: &types::Request) -> Vec<types::Review> {
-    let attributes: Attributes = match from_json(&request.attributes) {
-        Ok(attributes) => attributes,
+    let attributes: Rc<Attributes> = match from_json(&request.attributes) {
+        Ok(attributes) => Rc::new(attributes),
         Err(malformed) => {
             panic!("the request's attributes aren't the contract's at `{}`: {}", malformed.path, malformed.message)
         }

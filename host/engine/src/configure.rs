@@ -162,7 +162,8 @@ impl Module {
         }
         let key = cache.key("configure", &parts);
         // Equal documents are compiled once: who comes second waits for the first.
-        let slot = self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
+        let slot =
+            self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let made = match slot.take().or_else(|| self.kept(&key)) {
             Some(made) => made,

@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use portcullis_core::contract::RawReview;
-use portcullis_core::evaluate::{
-    Answered, Call, Company, Evaluate, EvaluateTogether, Evaluation, Failure, SharedCall,
-};
+use portcullis_core::evaluate::{Answered, Call, Company, Evaluate, EvaluateTogether, Evaluation, Failure, SharedCall};
 
 use crate::configure::Limits;
 use crate::imports::log::Sink;
@@ -134,11 +132,7 @@ fn shares(guest: &Guest, count: usize) -> Vec<f64> {
 
 /// What a call in a slot of the pool came to, and how long it was being polled;
 /// why it was not made, where it wasn't.
-async fn in_slot<F: Future>(
-    starter: &Starter,
-    deadline: Instant,
-    call: F,
-) -> Result<(F::Output, Duration), Failure> {
+async fn in_slot<F: Future>(starter: &Starter, deadline: Instant, call: F) -> Result<(F::Output, Duration), Failure> {
     let _slot = starter.shared.slot(deadline).await.ok_or(Failure::Busy)?;
     if Instant::now() >= deadline {
         return Err(Failure::Deadline);

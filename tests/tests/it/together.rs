@@ -129,7 +129,12 @@ async fn whatever_a_policy_does_in_a_shared_call_its_neighbours_answer() {
                     assert!(error.contains(reason), "{name}: {reason:?} isn't in {error:?}");
                 }
                 None => {
-                    assert_eq!((report.verdict, report.error), (Verdict::Allow, None), "{} beside {name}", report.policy)
+                    assert_eq!(
+                        (report.verdict, report.error),
+                        (Verdict::Allow, None),
+                        "{} beside {name}",
+                        report.policy
+                    )
                 }
             }
         }

@@ -58,6 +58,12 @@ struct Broken {
     description: Option<Box<Description>>,
 }
 
+impl From<&DocumentError> for Broken {
+    fn from(error: &DocumentError) -> Broken {
+        Broken { error: error.clone(), description: None }
+    }
+}
+
 /// Builds all candidates, in their order. What runs unchanged is taken as it is.
 pub(super) fn all(engine: &Engine, candidates: Vec<Candidate>, running: &BTreeMap<PolicyId, Running>) -> Vec<Built> {
     let modules = Modules::default();
@@ -126,22 +132,73 @@ fn of_group(
     };
     let mut built: Vec<Option<Built>> =
         candidates.iter().map(|one| unchanged(one, running.get(&one.document.id), &binary)).collect();
-    if built.iter().any(Option::is_none) {
-        // Where one is new, those that run beside it are configured again with
-        // it, so that they can still be asked in one call.
-        for one in &mut built {
-            *one = one.take().filter(|one| one.policy.evaluator.is_err());
+    let new: Vec<usize> = (0..built.len()).filter(|place| built[*place].is_none()).collect();
+    let mut wanted = Vec::new();
+    if !new.is_empty() {
+        let module = load(engine, modules, &first.document.spec.module, &binary);
+        for place in &new {
+            let one = candidates[*place];
+            match module.as_ref().map_err(Broken::from).and_then(|module| prepare(module, &one.document)) {
+                Ok(prepared) => wanted.push((*place, prepared)),
+                Err(broken) => built[*place] = Some(set_aside(one, &binary.digest, broken)),
+            }
+        }
+        if let (Ok(module), false) = (module, wanted.is_empty()) {
+            // Those that run beside a new one are configured again with it, so
+            // that they can still be asked in one call.
+            let runs = |place: &usize| built[*place].as_ref().is_some_and(|one| one.policy.evaluator.is_ok());
+            let beside = (0..built.len()).filter(runs);
+            let beside = beside.filter_map(|place| Some((place, prepare(&module, &candidates[place].document).ok()?)));
+            wanted.extend(beside.collect::<Vec<_>>());
+            configure(&module, candidates, wanted, &mut built, &Origin { digest: &binary.digest, started });
         }
     }
-    let new: Vec<usize> = (0..built.len()).filter(|place| built[*place].is_none()).collect();
-    let documents: Vec<&PolicyDocument> = new.iter().map(|place| &candidates[*place].document).collect();
-    for (place, configured) in new.into_iter().zip(configure(engine, modules, &documents, &binary)) {
-        built[place] = Some(match configured {
-            Ok((configured, matcher)) => loaded(candidates[place], configured, matcher, &binary.digest, started),
-            Err(broken) => set_aside(candidates[place], &binary.digest, broken),
-        });
-    }
     built.into_iter().flatten().collect()
+}
+
+/// From what, and since when, a policy is built.
+struct Origin<'a> {
+    digest: &'a str,
+    started: Instant,
+}
+
+/// Configures documents of one module, by their places; those that are built
+/// already only where a new one joins them.
+fn configure(
+    module: &Module,
+    candidates: &[&Candidate],
+    mut wanted: Vec<(usize, Prepared)>,
+    built: &mut [Option<Built>],
+    origin: &Origin<'_>,
+) {
+    wanted.sort_by_key(|(place, _)| *place);
+    let configurations: Vec<_> = wanted.iter().map(|(_, prepared)| prepared.wanted.clone()).collect();
+    let configured = wanted.into_iter().zip(module.configure_each(&configurations));
+    let results: Vec<_> = configured
+        .map(|((place, Prepared { description, .. }), configured)| {
+            let broken = |error, description| Broken { error, description: Some(Box::new(description)) };
+            let matched = match configured {
+                Ok(configured) => match Matcher::new(&candidates[place].document, Some(&configured.description)) {
+                    Ok(matcher) => Ok((configured, matcher)),
+                    Err(error) => Err(broken(error, configured.description)),
+                },
+                Err(error) => Err(broken(refused(error), description)),
+            };
+            (place, matched)
+        })
+        .collect();
+    let joins = results.iter().any(|(place, result)| built[*place].is_none() && result.is_ok());
+    for (place, result) in results {
+        match result {
+            Ok((configured, matcher)) if joins => {
+                built[place] = Some(loaded(candidates[place], configured, matcher, origin));
+            }
+            Err(broken) if built[place].is_none() => {
+                built[place] = Some(set_aside(candidates[place], origin.digest, broken));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
 }
 
 /// What runs, or was refused, of this very document and module.
@@ -153,7 +210,8 @@ fn unchanged(candidate: &Candidate, running: Option<&Running>, binary: &Binary) 
     Some(Built { document, file: place.file.clone(), policy, problem })
 }
 
-fn loaded(candidate: &Candidate, configured: Configured, matcher: Matcher, digest: &str, started: Instant) -> Built {
+fn loaded(candidate: &Candidate, configured: Configured, matcher: Matcher, origin: &Origin<'_>) -> Built {
+    let Origin { digest, started } = *origin;
     let Candidate { document, place } = candidate;
     for warning in &configured.warnings {
         tracing::warn!(policy = %document.id, warning, "policy loaded with a warning");
@@ -177,38 +235,6 @@ struct Prepared {
     wanted: (Configuration, Limits),
 }
 
-/// Configures the documents of one module, as far as they can be.
-fn configure(
-    engine: &Engine,
-    modules: &Modules,
-    documents: &[&PolicyDocument],
-    binary: &Binary,
-) -> Vec<Result<(Configured, Matcher), Broken>> {
-    let Some(first) = documents.first() else { return Vec::new() };
-    let module = match load(engine, modules, &first.spec.module, binary) {
-        Ok(module) => module,
-        Err(error) => {
-            return documents.iter().map(|_| Err(Broken { error: error.clone(), description: None })).collect();
-        }
-    };
-    let prepared: Vec<Result<Prepared, Broken>> = documents.iter().map(|document| prepare(&module, document)).collect();
-    let wanted: Vec<_> = prepared.iter().flatten().map(|prepared| prepared.wanted.clone()).collect();
-    let mut configured = module.configure_each(&wanted).into_iter();
-    let one = |(document, prepared): (&&PolicyDocument, Result<Prepared, Broken>)| {
-        let Prepared { description, .. } = prepared?;
-        let broken = |error, description: Description| Broken { error, description: Some(Box::new(description)) };
-        match configured.next() {
-            Some(Ok(configured)) => match Matcher::new(document, Some(&configured.description)) {
-                Ok(matcher) => Ok((configured, matcher)),
-                Err(error) => Err(broken(error, configured.description)),
-            },
-            Some(Err(error)) => Err(broken(refused(error), description)),
-            None => Err(broken(DocumentError::new("spec", "was not configured"), description)),
-        }
-    };
-    documents.iter().zip(prepared).map(one).collect()
-}
-
 /// The module, loaded by whoever asks first.
 fn load(engine: &Engine, modules: &Modules, name: &str, binary: &Binary) -> Result<Module, DocumentError> {
     let slot = {
@@ -219,9 +245,7 @@ fn load(engine: &Engine, modules: &Modules, name: &str, binary: &Binary) -> Resu
         tracing::info!(module = name, digest = binary.digest, "loading module");
         engine.load(binary.bytes.as_slice()).map_err(|error| error.to_string())
     });
-    module
-        .clone()
-        .map_err(|reason| DocumentError::new("spec.module", format!("{name} can't be loaded: {reason}")))
+    module.clone().map_err(|reason| DocumentError::new("spec.module", format!("{name} can't be loaded: {reason}")))
 }
 
 fn prepare(module: &Module, document: &PolicyDocument) -> Result<Prepared, Broken> {

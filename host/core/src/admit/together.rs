@@ -73,10 +73,8 @@ fn company(policy: &Policy) -> Option<&Company> {
 
 /// Those of one company, split where their views can't be one.
 fn by_view<'a>(context: &Context<'a>, members: Vec<Matched<'a>>) -> Vec<Call<'a>> {
-    let asked: Option<Vec<_>> = members
-        .iter()
-        .map(|one| Some((company(one.policy)?, Asked::of(context, one.policy).ok()?.read)))
-        .collect();
+    let asked: Option<Vec<_>> =
+        members.iter().map(|one| Some((company(one.policy)?, Asked::of(context, one.policy).ok()?.read))).collect();
     let (Some(asked), true) = (asked.as_deref(), members.len() > 1) else {
         return members.into_iter().map(|one| Call { members: vec![one], party: None }).collect();
     };

@@ -48,7 +48,8 @@ impl UnitedViews {
                 && kept.kind == kind
                 && kept.api_version == api_version
         };
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).iter().find(same).map(|it| it.parties.clone());
+        let known =
+            self.0.read().unwrap_or_else(PoisonError::into_inner).iter().find(same).map(|it| it.parties.clone());
         if let Some(parties) = known {
             return parties;
         }

@@ -237,8 +237,11 @@ fn what_stays_unknown_is_a_need_of_who_asked() {
 #[test]
 fn who_is_given_values_from_secrets_is_asked_alone() {
     let module = module(|member, _, _| Ok(finding(member)));
-    let views =
-        [json!({"fields": {"data": "keys"}}), json!({"fields": {"data": "value"}}), json!({"fields": {"data": "keys"}})];
+    let views = [
+        json!({"fields": {"data": "keys"}}),
+        json!({"fields": {"data": "value"}}),
+        json!({"fields": {"data": "keys"}}),
+    ];
     let secret = json!({"data": {"password": "aHVudGVyMg=="}});
     let admitted = run(policies(&module, "Secret", &views), "Secret", &secret);
     expect(&said(&admitted), &["found by 0", "found by 1", "found by 2"]);

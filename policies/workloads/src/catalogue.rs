@@ -4,6 +4,8 @@
 //! Invariant: every table is sorted by its first column, so that a look-up is a
 //! binary search and a fresh instance has nothing to set up.
 
+use crate::provisioner::ProvisionerFacts;
+
 /// A data store.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct System {
@@ -240,4 +242,11 @@ pub(crate) fn system(index: u16) -> &'static System {
 /// Whether this word beside a data store's name says that it isn't the data store.
 pub(crate) fn is_lookalike_word(word: &str) -> bool {
     LOOKALIKE_WORDS.binary_search(&word).is_ok()
+}
+
+/// Whether the catalogue has a provisioner by its whole name, or by a part that only its own names have.
+pub(crate) fn is_exact_provisioner(name: &str) -> bool {
+    find(PROVISIONERS, name).is_some()
+        || PROVISIONER_PREFIXES.iter().any(|(prefix, _)| name.starts_with(prefix))
+        || PROVISIONER_SUFFIXES.iter().any(|(suffix, _)| name.ends_with(suffix))
 }

@@ -55,7 +55,8 @@ pub fn lacks_credentials(store: &DataStore<'_>, container: &ContainerView) -> bo
     let command = CommandLine::read(&container.command, &container.args);
     let starts_server =
         matches!(command.program(Image::parse(&container.image).name()), Some(Program::Server(_)) | None);
-    (container.command.is_empty() || starts_server) && !known.needs.iter().any(|term| is_mentioned(term, container, &command))
+    (container.command.is_empty() || starts_server)
+        && !known.needs.iter().any(|term| is_mentioned(term, container, &command))
 }
 
 /// Flags of a data store that carry a credential though their names don't say so: `--auth` of nats.

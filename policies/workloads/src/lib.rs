@@ -20,6 +20,7 @@ pub mod custom;
 mod data;
 mod image;
 mod locality;
+mod provisioner;
 mod recognise;
 mod volume;
 
@@ -29,6 +30,7 @@ pub use container::{ContainerPort, ContainerView, EnvVar, VolumeDevice, VolumeMo
 pub use credentials::{SwitchedOff, authentication_off, credential_flags, is_credential_variable, lacks_credentials};
 pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
-pub use locality::{Locality, NodeAffinity, Provisioners, of_persistent_volume};
+pub use locality::{Locality, NodeAffinity, Provisioners, matches_pattern, of_persistent_volume};
+pub use provisioner::ProvisionerFacts;
 pub use recognise::{CustomStore, DataStore, Known, Recognition, is_known_system, recognise};
 pub use volume::{PersistentVolumeSource, Volume, VolumeSource, is_network_source};

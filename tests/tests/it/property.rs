@@ -16,20 +16,20 @@ const CASES: u32 = 4_000;
 /// What is put where: a value in the place of another, in the object, the old
 /// one or one of the cluster.
 #[derive(Debug, Clone)]
-struct Change {
+pub(crate) struct Change {
     target: Index,
     place: Index,
     value: Option<Value>,
 }
 
 /// What a request holds, to be changed.
-struct Changed {
-    object: Option<Value>,
-    old_object: Option<Value>,
-    cluster: Vec<Value>,
+pub(crate) struct Changed {
+    pub(crate) object: Option<Value>,
+    pub(crate) old_object: Option<Value>,
+    pub(crate) cluster: Vec<Value>,
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let value = prop_oneof![3 => json_value().prop_map(Some), 1 => Just(None)];
     (any::<Index>(), any::<Index>(), value).prop_map(|(target, place, value)| Change { target, place, value })
 }
@@ -81,12 +81,12 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 impl Changed {
-    fn of(prepared: &Prepared) -> Changed {
+    pub(crate) fn of(prepared: &Prepared) -> Changed {
         let Asked { object, old_object, cluster } = prepared.asked();
         Changed { object: object.cloned(), old_object: old_object.cloned(), cluster: cluster.to_vec() }
     }
 
-    fn apply(&mut self, change: &Change) {
+    pub(crate) fn apply(&mut self, change: &Change) {
         let Changed { object, old_object, cluster } = self;
         // Twice as often the object itself, which is what is judged.
         let mut targets: Vec<&mut Value> = old_object.iter_mut().chain(cluster).collect();

@@ -61,7 +61,7 @@ fn sizes(asked: &Asked<'_>, review: &mut Findings) {
 }
 
 /// A size as a number, if it is a sound one.
-fn sound(asked: &Asked<'_>, value: &Value, path: &FieldPath, review: &mut Findings) -> Option<Quantity> {
+pub(crate) fn sound(asked: &Asked<'_>, value: &Value, path: &FieldPath, review: &mut Findings) -> Option<Quantity> {
     let written = written(value);
     let size = quantity(value);
     let wrong = match size {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures_util::StreamExt;
 use portcullis_core::admit::Policy;
 use portcullis_core::contract::Operation;
@@ -19,6 +19,8 @@ use tokio::runtime::Runtime;
 
 use super::BAD_USAGE;
 use crate::args::{CheckArguments, OutputFormat, WriteOperation};
+use crate::check::labels::NamespaceLabel;
+use crate::check::request::{self, Manner, User};
 use crate::check::{Judged, Options, Prepared};
 use crate::report::{self, palette::Palette, text};
 use crate::store::{self, Sources};
@@ -38,7 +40,7 @@ pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     // Policies compile while the input is read.
     let sources = (arguments.policy.clone(), arguments.cache.clone());
     let policies = runtime.spawn_blocking(move || load(&sources.0, sources.1));
-    let prepared = Prepared::read(&options(arguments));
+    let prepared = Prepared::read(&options(arguments)?);
     let policies = runtime.block_on(policies).context("loading the policies failed")??;
     complain(&prepared);
     let mut unreadable = !prepared.problems.is_empty();
@@ -140,19 +142,41 @@ fn complain(prepared: &Prepared) {
     }
 }
 
-fn options(arguments: &CheckArguments) -> Options {
-    Options {
+fn options(arguments: &CheckArguments) -> Result<Options> {
+    let labels = arguments
+        .namespace_labels
+        .iter()
+        .map(|text| NamespaceLabel::parse(text).map_err(|problem| anyhow!("--namespace-labels {text:?}: {problem}")));
+    Ok(Options {
         inputs: arguments.inputs.clone(),
         cluster: arguments.cluster.clone(),
         complete: arguments.complete,
         old: arguments.old.clone(),
-        operation: arguments.operation.map(|operation| match operation {
-            WriteOperation::Create => Operation::Create,
-            WriteOperation::Update => Operation::Update,
-            WriteOperation::Delete => Operation::Delete,
-        }),
+        manner: manner(arguments)?,
         namespace: arguments.namespace.clone(),
+        namespace_labels: labels.collect::<Result<Vec<_>>>()?.concat(),
+    })
+}
+
+/// What the flags say of how the objects are written.
+fn manner(arguments: &CheckArguments) -> Result<Manner> {
+    let operation = arguments.operation.map(|operation| match operation {
+        WriteOperation::Create => Operation::Create,
+        WriteOperation::Update => Operation::Update,
+        WriteOperation::Delete => Operation::Delete,
+        WriteOperation::Connect => Operation::Connect,
+    });
+    let subresource = arguments.subresource.clone();
+    let connects = subresource.as_deref().is_some_and(request::is_connected_to);
+    if operation == Some(Operation::Connect) && !connects {
+        bail!("--operation connect is about a subresource; add --subresource exec, attach, portforward or proxy");
     }
+    if connects && operation.is_some_and(|operation| operation != Operation::Connect) {
+        bail!("--subresource {} is only connected to; leave --operation away", subresource.unwrap_or_default());
+    }
+    let user = arguments.as_user.as_deref();
+    let user = user.map(|name| User::acting_as(name, &arguments.as_group)).unwrap_or_default();
+    Ok(Manner { operation, subresource, user })
 }
 
 /// The instant that policies see, since the Unix epoch.

@@ -200,6 +200,9 @@ fn user_info(rest: &str, ends: impl Fn(char) -> bool) -> Option<&str> {
 /// A whole text of the form `user:password@host:port/database`.
 fn bare(text: &str) -> Option<&str> {
     let text = text.trim();
+    if text.contains("://") {
+        return None;
+    }
     let (user_info, host) = text.rsplit_once('@')?;
     let (user, _) = user_info.split_once(':')?;
     let plain = |text: &str| {

@@ -29,5 +29,7 @@ pub use credentials::{SwitchedOff, authentication_off, credential_flags, is_cred
 pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
 pub use locality::{Locality, NodeAffinity, Provisioners, of_persistent_volume};
-pub use recognise::{CustomStore, DataStore, Known, Recognition, is_known_system, recognise};
+pub use recognise::{
+    CustomStore, DataStore, Known, Recognition, is_known_system, recognise, system_of_name, system_of_port,
+};
 pub use volume::{PersistentVolumeSource, Volume, VolumeSource, is_network_source};

@@ -28,7 +28,7 @@ fn no_output_of_any_case_holds_a_secret() {
             let label = format!("{}: {}", file.display(), case.name);
             let mut everything = case.clone();
             everything.settings = json!({"placeholders": "deny", "withoutCredentials": "deny", "transport": "deny"});
-            let input = Value::from(case.object.clone().unwrap_or_default()).to_string();
+            let input = case.object.clone().unwrap_or_default().to_string();
             for case in [case, everything] {
                 let outcome = run(&Erased::<CredentialsInPlainText>::NEW, &case).unwrap();
                 let findings = Value::from(outcome.findings.clone()).to_string();

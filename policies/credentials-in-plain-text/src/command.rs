@@ -375,6 +375,10 @@ mod tests {
         check(&["sh", "-c", "mysql -p\"$(cat /run/secrets/p)\" -e 'select 1'"], &[]);
         check(&["mongod", "-p", "27017"], &[]);
         check(&["sh", "-c", "mkdir -p /data && curl -u admin http://x"], &[]);
+        check(
+            &["bash", "-c", "mysql -h m <<EOF\nCHANGE MASTER TO\n  MASTER_PASSWORD='',\n  MASTER_USER='root';\nEOF"],
+            &[],
+        );
         check(&["sh", "-c", "mysql -h m -e \"CHANGE MASTER TO MASTER_PASSWORD='', MASTER_USER='root'\""], &[]);
     }
 

@@ -72,20 +72,18 @@ pub(crate) fn behind_port(settings: &Settings, port: &ServicePort, workload: &An
             Target::Name(name) => declared.name.as_deref() == Some(name),
         })
     };
-    let declared: Vec<_> = containers.iter().filter(|(_, view, _)| listens(view)).collect();
+    let declared: Vec<_> = containers.iter().filter(|known| listens(known.view)).collect();
     let running: Vec<_> =
-        containers.iter().filter(|(role, ..)| matches!(role, Role::Regular | Role::Sidecar)).collect();
+        containers.iter().filter(|known| matches!(known.role, Role::Regular | Role::Sidecar)).collect();
     let alone = running.len() == 1;
     let candidates = if declared.is_empty() { running } else { declared };
-    candidates.into_iter().find_map(|(_, view, system)| {
-        let system = system.clone()?;
+    candidates.into_iter().find_map(|known| {
+        let system = known.system.clone()?;
         // Of several containers that don't say where they listen, the number tells.
-        let is_its_own = listens(view) || alone || number(&target).and_then(system_of_port) == Some(system.as_str());
-        (is_its_own && !is_page(port, view, &target)).then(|| Behind {
-            system,
-            port: port_name(port),
-            pods: Some(display(workload)),
-        })
+        let is_its_own =
+            listens(known.view) || alone || number(&target).and_then(system_of_port) == Some(system.as_str());
+        let pods = Some(display(workload));
+        (is_its_own && !is_page(port, known.view, &target)).then(|| Behind { system, port: port_name(port), pods })
     })
 }
 
@@ -118,12 +116,21 @@ pub(crate) fn of_number(settings: &Settings, number: i64) -> Option<&'static str
 
 /// Whether a workload has any data store.
 pub(crate) fn has_store(settings: &Settings, workload: &AnyWorkload) -> bool {
-    containers(settings, workload).iter().any(|(.., system)| system.is_some())
+    containers(settings, workload).iter().any(|known| known.system.is_some())
 }
 
 /// `StatefulSet mongo`.
 pub(crate) fn display(workload: &AnyWorkload) -> String {
     format!("{} {}", workload.kind.as_str(), workload.metadata.display_name())
+}
+
+/// A container, and what it is.
+struct Known<'a> {
+    role: Role,
+    view: &'a ContainerView,
+    /// The data store's system, if it is one.
+    system: Option<String>,
+    is_certain: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -147,28 +154,30 @@ fn number(target: &Target<'_>) -> Option<i64> {
     }
 }
 
-/// Each container of a workload with its system, if it is a data store.
-fn containers<'a>(settings: &Settings, workload: &'a AnyWorkload) -> Vec<(Role, &'a ContainerView, Option<String>)> {
+/// Each container of a workload, and what it is.
+fn containers<'a>(settings: &Settings, workload: &'a AnyWorkload) -> Vec<Known<'a>> {
     let custom = settings.custom_stores();
-    let known: Vec<(Role, &ContainerView, Option<(String, bool)>)> = workload
+    let mut known: Vec<Known<'a>> = workload
         .containers()
         .map(|container| {
             let recognised =
                 recognise(container.name, container.role, container.view, &custom, &settings.not_data_stores);
-            let store = match recognised {
+            let (system, is_certain) = match recognised {
                 Recognition::DataStore(store) if !settings.is_ignored(store.name()) => {
-                    Some((store.name().to_owned(), store.is_certain()))
+                    (Some(store.name().to_owned()), store.is_certain())
                 }
-                _ => None,
+                _ => (None, false),
             };
-            (container.role, container.view, store)
+            Known { role: container.role, view: container.view, system, is_certain }
         })
         .collect();
     // Of one system in a pod the certain one is the data store, and a likely one beside it its client.
-    let is_certain =
-        |name: &str| known.iter().any(|(.., store)| matches!(store, Some((system, true)) if system == name));
-    let stays = |(name, certain): &(String, bool)| *certain || !is_certain(name);
-    known.iter().map(|(role, view, store)| (*role, *view, store.clone().filter(stays).map(|(name, _)| name))).collect()
+    let certain: Vec<String> =
+        known.iter().filter(|known| known.is_certain).filter_map(|known| known.system.clone()).collect();
+    for likely in known.iter_mut().filter(|known| !known.is_certain) {
+        likely.system.take_if(|system| certain.contains(system));
+    }
+    known
 }
 
 /// Whether a data store shows a page or metrics at this port.

@@ -8,15 +8,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures_util::StreamExt;
 use portcullis_core::admit::Policy;
+use portcullis_core::cluster::ClusterView;
 use portcullis_core::contract::Operation;
 use portcullis_engine::{Engine, EngineConfig};
+use portcullis_kube::Live;
 use tokio::runtime::Runtime;
 
 use super::{BAD_USAGE, output};
 use crate::args::{CheckArguments, ColorChoice, WriteOperation};
+use crate::check::labels::NamespaceLabel;
+use crate::check::request::{self, Manner, User};
 use crate::check::{Judged, Options, Prepared};
 use crate::report::{self, Run, progress::Progress, rules::Rules};
 use crate::store::{self, Sources};
@@ -37,14 +41,15 @@ pub fn run(arguments: &CheckArguments, color: ColorChoice) -> Result<ExitCode> {
     // Policies compile while the input is read.
     let sources = (arguments.policy.clone(), arguments.cache.clone());
     let policies = runtime.spawn_blocking(move || load(&sources.0, sources.1));
-    let prepared = Prepared::read(&options(arguments));
+    let prepared = Prepared::read(&options(arguments)?);
     let policies = runtime.block_on(policies).context("loading the policies failed")??;
     complain(&prepared, arguments.output.quiet);
-    let mut results = runtime.block_on(judge(prepared, policies.clone(), now));
+    let live = runtime.block_on(live(arguments))?;
+    let mut results = runtime.block_on(judge(prepared, live.clone(), policies.clone(), now));
     let fixed = output::fix(&arguments.output, &results.judged, &arguments.inputs, color)?;
     if fixed.wrote && !output::reads_standard_input(&arguments.inputs) {
         // What is left is told by judging what is there now.
-        results = runtime.block_on(judge(Prepared::read(&options(arguments)), policies.clone(), now));
+        results = runtime.block_on(judge(Prepared::read(&options(arguments)?), live, policies.clone(), now));
     }
     results.problems.extend(fixed.problems);
     for problem in results.problems.iter().skip(results.complained) {
@@ -98,7 +103,23 @@ struct Results {
     complained: usize,
 }
 
-async fn judge(prepared: Prepared, policies: Vec<Arc<Policy>>, now: Duration) -> Results {
+/// The cluster of `--context`.
+async fn live(arguments: &CheckArguments) -> Result<Option<Arc<dyn ClusterView>>> {
+    let Some(context) = &arguments.context else { return Ok(None) };
+    let client = portcullis_kube::connect(arguments.kubeconfig.as_deref(), context).await?;
+    Ok(Some(Arc::new(Live::new(client))))
+}
+
+async fn judge(
+    prepared: Prepared,
+    live: Option<Arc<dyn ClusterView>>,
+    policies: Vec<Arc<Policy>>,
+    now: Duration,
+) -> Results {
+    let prepared = match live {
+        Some(live) => prepared.over(live).await,
+        None => prepared,
+    };
     let mut progress = Progress::new(prepared.len());
     let problems = prepared.problems.clone();
     let complained = problems.len();
@@ -137,19 +158,41 @@ fn complain(prepared: &Prepared, quiet: bool) {
     }
 }
 
-fn options(arguments: &CheckArguments) -> Options {
-    Options {
+fn options(arguments: &CheckArguments) -> Result<Options> {
+    let labels = arguments
+        .namespace_labels
+        .iter()
+        .map(|text| NamespaceLabel::parse(text).map_err(|problem| anyhow!("--namespace-labels {text:?}: {problem}")));
+    Ok(Options {
         inputs: arguments.inputs.clone(),
         cluster: arguments.cluster.clone(),
         complete: arguments.complete,
         old: arguments.old.clone(),
-        operation: arguments.operation.map(|operation| match operation {
-            WriteOperation::Create => Operation::Create,
-            WriteOperation::Update => Operation::Update,
-            WriteOperation::Delete => Operation::Delete,
-        }),
+        manner: manner(arguments)?,
         namespace: arguments.namespace.clone(),
+        namespace_labels: labels.collect::<Result<Vec<_>>>()?.concat(),
+    })
+}
+
+/// What the flags say of how the objects are written.
+fn manner(arguments: &CheckArguments) -> Result<Manner> {
+    let operation = arguments.operation.map(|operation| match operation {
+        WriteOperation::Create => Operation::Create,
+        WriteOperation::Update => Operation::Update,
+        WriteOperation::Delete => Operation::Delete,
+        WriteOperation::Connect => Operation::Connect,
+    });
+    let subresource = arguments.subresource.clone();
+    let connects = subresource.as_deref().is_some_and(request::is_connected_to);
+    if operation == Some(Operation::Connect) && !connects {
+        bail!("--operation connect is about a subresource; add --subresource exec, attach, portforward or proxy");
     }
+    if connects && operation.is_some_and(|operation| operation != Operation::Connect) {
+        bail!("--subresource {} is only connected to; leave --operation away", subresource.unwrap_or_default());
+    }
+    let user = arguments.as_user.as_deref();
+    let user = user.map(|name| User::acting_as(name, &arguments.as_group)).unwrap_or_default();
+    Ok(Manner { operation, subresource, user })
 }
 
 /// The instant that policies see, since the Unix epoch.

@@ -54,6 +54,9 @@ pub struct Document {
     /// to kubectl; whoever reads the document has to report the others, or to
     /// refuse it.
     pub repeated: Vec<SyntaxError>,
+    /// A field of the object as others see it, and the one that it was written
+    /// as: `data` of a Secret may come from `stringData`.
+    pub written_as: Option<(&'static str, &'static str)>,
     /// The text that it was read from.
     pub origin: Origin,
 }
@@ -151,10 +154,13 @@ impl Document {
     /// Where the value of a path such as `spec.volumes[0].name` was written, or
     /// the nearest value around it.
     pub fn position_of(&self, path: &str) -> Position {
-        match json::Document::parse(self.json.as_bytes()) {
-            Ok(document) => self.positions.of_path(document.root(), path).unwrap_or(self.start),
-            Err(_) => self.start,
-        }
+        let Ok(document) = json::Document::parse(self.json.as_bytes()) else { return self.start };
+        let root = document.root();
+        let moved = self.written_as.and_then(|(seen, written)| {
+            let rest = path.strip_prefix(seen).filter(|rest| rest.starts_with(['.', '[']))?;
+            self.positions.of_whole_path(root, &format!("{written}{rest}"))
+        });
+        moved.or_else(|| self.positions.of_path(root, path)).unwrap_or(self.start)
     }
 
     fn slice(&self, value: json::Value<'_>) -> Document {
@@ -166,6 +172,7 @@ impl Document {
             json: value.raw().to_owned(),
             positions,
             repeated: Vec::new(),
+            written_as: None,
             origin: self.origin.clone(),
         }
     }
@@ -224,6 +231,16 @@ fn begins_as_json(text: &str) -> bool {
 }
 
 fn read_yaml(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
+    let head = chunk.text.lines().take_while(|line| line.is_empty() || line.starts_with(['%', '#'])).enumerate();
+    let other_version = |line: &str| {
+        line.strip_prefix("%YAML")
+            .is_some_and(|rest| rest.split_whitespace().next().is_some_and(|version| version != "1.1"))
+    };
+    if let Some((number, _)) = head.into_iter().find(|(_, line)| other_version(line)) {
+        let position = Position { line: chunk.lines_before + number + 1, column: 1 };
+        let what = "kubectl reads YAML 1.1 and refuses this directive; take it away";
+        return Contents { documents: Vec::new(), errors: vec![SyntaxError::new(source, position, what)] };
+    }
     compose::read(source, chunk)
 }
 
@@ -265,6 +282,7 @@ fn read_json(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
                     json: text.to_owned(),
                     positions,
                     repeated: Vec::new(),
+                    written_as: None,
                     origin: Origin::default(),
                 });
             }

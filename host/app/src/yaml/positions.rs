@@ -88,6 +88,15 @@ impl Positions {
         self.at(nearest.span().start)
     }
 
+    /// Of the value at such a path, if it is there.
+    pub fn of_whole_path(&self, root: Value<'_>, path: &str) -> Option<Position> {
+        let (mut value, mut rest) = (root, path);
+        while !rest.is_empty() {
+            (value, rest) = step(value, rest)?;
+        }
+        self.at(value.span().start)
+    }
+
     /// Of the value at a JSON Pointer, or the nearest value around it.
     pub fn of_pointer(&self, root: Value<'_>, pointer: &str) -> Option<Position> {
         let mut pointer = pointer;

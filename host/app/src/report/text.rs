@@ -130,10 +130,10 @@ fn write_group<'e>(
     };
     let rule = rules.find(entry.policy, entry.rule);
     let says_why = matches!(entry.label, Label::Denied | Label::NotEnforced | Label::Warning);
-    if let Some(rule) = rule.filter(|rule| says_why && !rule.reason.is_empty()) {
-        if explained.insert((entry.policy, entry.rule)) {
-            note("why", &rule.reason)?;
-        }
+    if let Some(rule) = rule.filter(|rule| says_why && !rule.reason.is_empty())
+        && explained.insert((entry.policy, entry.rule))
+    {
+        note("why", &rule.reason)?;
     }
     if let Some(fix) = entry.fix.filter(|fix| !fix.text.is_empty()) {
         note("help", &fix.text)?;

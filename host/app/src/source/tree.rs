@@ -67,10 +67,10 @@ impl Tree {
     /// Of all documents of a chunk, in the order of `yaml::read`; none where the
     /// text is not read at first try.
     pub fn read_all(text: &str) -> Option<Vec<Tree>> {
-        if text.trim_start().starts_with(['{', '[']) {
-            if let Some(trees) = read_json(text) {
-                return Some(trees);
-            }
+        if text.trim_start().starts_with(['{', '['])
+            && let Some(trees) = read_json(text)
+        {
+            return Some(trees);
         }
         read_yaml(text)
     }

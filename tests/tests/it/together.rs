@@ -168,7 +168,7 @@ fn an_authors_module_is_never_asked_for_several_policies() {
     }
     let text: Vec<String> = documents.iter().map(Value::to_string).collect();
     std::fs::write(folder.path().join("policies.yaml"), text.join("\n---\n")).unwrap();
-    let sources = portcullis::store::Sources::Paths(vec![folder.path().join("policies.yaml")]);
+    let sources = portcullis::store::Sources::of_flags(&[folder.path().join("policies.yaml")]);
     let loaded = portcullis::store::load(&sources, engine());
     assert_eq!(loaded.problems, []);
     let company = |name: &str| evaluator(&loaded.policies, name).1.company();

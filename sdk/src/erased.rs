@@ -7,6 +7,7 @@
 //! ```
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ pub struct RawRequest<'a> {
     /// The object before it.
     pub old_object: Option<&'a str>,
     /// What else the request says.
-    pub attributes: &'a Attributes,
+    pub attributes: &'a Rc<Attributes>,
 }
 
 /// `P` without its type.
@@ -115,7 +116,7 @@ impl<P: Policy> Configured for ConfiguredPolicy<P> {
             // The views go by the kind; which resource that is of is nothing that they read.
             let attributes = sample_attributes(&sample, &[]).to_string();
             let (object, old_object) = (text(sample.object.as_ref()), text(sample.old_object.as_ref()));
-            if let Ok(attributes) = from_json::<Attributes>(&attributes) {
+            if let Ok(attributes) = from_json::<Attributes>(&attributes).map(Rc::new) {
                 let raw = RawRequest {
                     operation: sample.operation,
                     object: object.as_deref(),
@@ -212,7 +213,7 @@ fn read_request<P: Policy>(raw: &RawRequest<'_>) -> Result<Request<P>, Contents>
         .map_err(|error| Contents::malformed(Level::Deny, "the object", error))?;
     let old_object = read_object::<P::OldObject>(raw, raw.old_object)
         .map_err(|error| Contents::malformed(old_level, "the object before the operation", error))?;
-    Ok(Request { operation: raw.operation, object, old_object, attributes: raw.attributes.clone() })
+    Ok(Request { operation: raw.operation, object, old_object, attributes: Rc::clone(raw.attributes) })
 }
 
 fn read_object<O: Objects>(raw: &RawRequest<'_>, json: Option<&str>) -> Result<Option<O>, Malformed> {

@@ -95,6 +95,7 @@ pub struct Storage {
 
 /// Where a volume comes from.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are claims")]
 pub enum Source {
     /// The operator makes a claim for it.
     Claim(StorageClaim),

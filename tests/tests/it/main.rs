@@ -11,3 +11,4 @@ mod property;
 mod server;
 mod sets;
 mod suite;
+mod together;

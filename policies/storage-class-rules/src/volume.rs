@@ -1,14 +1,14 @@
 //! What can be wrong with a PersistentVolume. Nothing of it can be mended once
 //! it exists, so an update only says where it is.
 
-use portcullis_sdk::{Edit, FieldPath, Operation};
+use portcullis_sdk::{Answer, Edit, FieldPath, Host, Operation};
 use portcullis_workloads::{Locality, NodeAffinity, VolumeSource, of_persistent_volume};
 
 use crate::Findings;
 use crate::PROVISIONED_BY;
 use crate::rules::Rule;
 use crate::settings::{Settings, is_named};
-use crate::views::PersistentVolume;
+use crate::views::{CsiDriver, PersistentVolume};
 
 /// Labels of more than one node (k8s.io/api/core/v1/well_known_labels.go), the older names too.
 const AREA_LABELS: [&str; 4] = [
@@ -35,7 +35,13 @@ const REMOVED_SOURCES: [(&str, &str); 8] = [
 ];
 
 /// Judges a volume.
-pub(crate) fn judge(settings: &Settings, volume: &PersistentVolume, operation: Operation, review: &mut Findings) {
+pub(crate) fn judge(
+    settings: &Settings,
+    volume: &PersistentVolume,
+    operation: Operation,
+    host: &Host,
+    review: &mut Findings,
+) {
     review.audit("storage", storage(settings, volume));
     if operation != Operation::Create {
         return;
@@ -45,6 +51,7 @@ pub(crate) fn judge(settings: &Settings, volume: &PersistentVolume, operation: O
     words(volume, review);
     match &volume.spec.source.source {
         Some(VolumeSource::Field("local")) => affinity(volume, review),
+        Some(VolumeSource::Csi { driver }) => unknown_driver(settings, volume, driver, host, review),
         Some(VolumeSource::HostPath { path }) => host_path(settings, volume, path, review),
         _ => {}
     }
@@ -158,6 +165,23 @@ fn names_only_areas(affinity: &NodeAffinity) -> bool {
         !requirements.is_empty()
             && requirements.iter().all(|requirement| AREA_LABELS.contains(&requirement.key.as_str()))
     })
+}
+
+/// A driver that neither the catalogue nor the cluster knows mounts nothing.
+fn unknown_driver(settings: &Settings, volume: &PersistentVolume, driver: &str, host: &Host, review: &mut Findings) {
+    if settings.provisioners().knows(driver) || !matches!(host.get::<CsiDriver>(driver), Answer::Absent) {
+        return;
+    }
+    let message = format!(
+        "volume `{}` is of the CSI driver `{driver}`, which the cluster doesn't have and the catalogue doesn't know",
+        volume.metadata.name
+    );
+    review
+        .warn(Rule::ProvisionerUnknown, message)
+        .at(&FieldPath::fields(["spec", "csi", "driver"]))
+        .subject("driver")
+        .value(driver)
+        .fix("check the spelling, or install the driver first");
 }
 
 /// For development only (R13). What a provisioner made was decided with its class.

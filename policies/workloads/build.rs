@@ -9,6 +9,9 @@
 //! catalogue/*.tsv --read--> rows --resolve names--> $OUT_DIR/catalogue.rs --include!--> src/catalogue.rs
 //! ```
 
+#[path = "build/custom.rs"]
+mod custom;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -41,8 +44,12 @@ fn main() {
     write_commands(&mut source, &stores, &Table::read("clients"));
     write_signs(&mut source, &stores, &Table::read("ports"), index);
     write_provisioners(&mut source, &Table::read("provisioners"));
+    write_provisioner_facts(&mut source, &Table::read("provisioner-facts"));
     write_volume_sources(&mut source, &Table::read("volume-sources"));
     write_credentials(&mut source, &Table::read("credentials"), index);
+    custom::write(&mut source, &Table::read("custom-resources"), &Table::read("custom-storage"), |system| {
+        index(system);
+    });
     fs::write(Path::new(&out).join("catalogue.rs"), source).expect("OUT_DIR is writable");
 }
 
@@ -249,6 +256,34 @@ fn write_provisioners(source: &mut String, provisioners: &Table) {
             )
         });
         write_sorted(source, name, "(&str, Provisioner)", rows);
+    }
+}
+
+fn write_provisioner_facts(source: &mut String, facts: &Table) {
+    for (name, kind) in
+        [("FACTS", "exact"), ("FACT_PREFIXES", "prefix"), ("FACT_SUFFIXES", "suffix"), ("FACT_WORDS", "word")]
+    {
+        let rows = facts.rows.iter().filter(|row| row["match"] == kind).map(|row| {
+            let text = |column: &str| match row[column].as_str() {
+                "" => "None".to_owned(),
+                text => format!("Some({text:?})"),
+            };
+            let zonal = match row["topology"].as_str() {
+                "" => false,
+                "zone" => true,
+                other => panic!("{}: `{other}` in `topology` is neither `zone` nor empty", facts.file),
+            };
+            let facts = format!(
+                "ProvisionerFacts {{ offers: {}, refuses: {}, is_zonal: {zonal}, successor: {}, removed: {}, announced: {} }}",
+                texts(list(&row["offers"])),
+                texts(list(&row["refuses"])),
+                text("successor"),
+                text("removed"),
+                text("announced"),
+            );
+            (row["pattern"].clone(), facts)
+        });
+        write_sorted(source, name, "(&str, ProvisionerFacts)", rows);
     }
 }
 

@@ -1,6 +1,7 @@
-//! From a context of the kubeconfig to a client, as kubectl finds it: the files
-//! of `KUBECONFIG`, else `~/.kube/config`.
+//! From a context of the kubeconfig to a client, as kubectl finds it: the file
+//! that is named, else the files of `KUBECONFIG`, else `~/.kube/config`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -58,12 +59,14 @@ pub enum ConnectError {
     },
 }
 
-/// A client for this context whose API server has answered once.
+/// A client for this context, of this file or of kubectl's own, whose API
+/// server has answered once.
 ///
 /// # Errors
 /// No kubeconfig, no such context, no answer.
-pub async fn connect(context: &str) -> Result<Client, ConnectError> {
-    let kubeconfig = Kubeconfig::read().map_err(|source| ConnectError::Kubeconfig { source })?;
+pub async fn connect(kubeconfig: Option<&Path>, context: &str) -> Result<Client, ConnectError> {
+    let kubeconfig = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    let kubeconfig = kubeconfig.map_err(|source| ConnectError::Kubeconfig { source })?;
     if !kubeconfig.contexts.iter().any(|known| known.name == context) {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| known.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -75,8 +78,8 @@ pub async fn connect(context: &str) -> Result<Client, ConnectError> {
         .map_err(|source| ConnectError::Context { context: context.to_owned(), source })?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
-    let client = Client::try_from(config)
-        .map_err(|source| ConnectError::Client { context: context.to_owned(), source })?;
+    let client =
+        Client::try_from(config).map_err(|source| ConnectError::Client { context: context.to_owned(), source })?;
     // One clear message now, rather than an unknown for each look-up later.
     client
         .apiserver_version()

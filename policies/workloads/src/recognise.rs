@@ -110,6 +110,12 @@ impl<'a> DataStore<'a> {
         self.system().is_some_and(|system| system.persistence_off.iter().any(|way| way.iter().all(is_set)))
     }
 
+    /// Whether a flag or a variable says that it keeps nothing.
+    #[must_use]
+    pub fn is_told_to_keep_nothing(&self, container: &ContainerView) -> bool {
+        self.keeps_nothing(container, &CommandLine::read(&container.command, &container.args))
+    }
+
     /// Whether it keeps its data in memory unless told otherwise.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {

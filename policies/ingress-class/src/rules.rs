@@ -4,7 +4,7 @@ use portcullis_sdk::Rules;
 
 /// What the policy can report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Rules)]
-//EX#[rules(examples)]
+#[rules(examples)]
 pub enum Rule {
     /// the class of the Ingress doesn't exist
     ///

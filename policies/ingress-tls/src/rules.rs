@@ -4,7 +4,7 @@ use portcullis_sdk::Rules;
 
 /// What the policy can report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Rules)]
-//EX#[rules(examples)]
+#[rules(examples)]
 pub enum Rule {
     /// a host of the Ingress isn't covered by TLS
     ///

@@ -5,7 +5,7 @@ use portcullis_sdk::Rules;
 
 /// What the policy can report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Rules)]
-//EX#[rules(examples)]
+#[rules(examples)]
 pub enum Rule {
     /// what stands in `data` isn't base64
     ///

@@ -117,6 +117,33 @@ fn what_is_no_certificate_says_why() {
 }
 
 #[test]
+fn whatever_the_damage_nothing_panics() {
+    for bytes in
+        [&data!("chain.crt")[..], data!("rsa.crt"), data!("p256.key"), data!("rsa-pkcs1.key"), data!("ed25519.key")]
+    {
+        let mut read = 0;
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.to_vec();
+            flipped[at] ^= 0x11;
+            for damaged in [&flipped[..], &bytes[..at]] {
+                let chain = Certificate::chain(damaged).unwrap_or_default();
+                chain_faults(&chain);
+                read += usize::from(!chain.is_empty() || PrivateKey::read(damaged).is_ok());
+            }
+        }
+        // Text around the blocks and the insides of a signature may change: so some of it is still read.
+        assert!(read > 0, "nothing was read at all");
+    }
+    for block in blocks(data!("rsa.crt")).expect("a certificate of the test data") {
+        for at in 0..block.contents.len() {
+            let mut flipped = block.contents.clone();
+            flipped[at] ^= 0x81;
+            let _ = Certificate::from_der(&flipped);
+        }
+    }
+}
+
+#[test]
 fn a_text_that_is_not_pem_is_named() {
     let pem = String::from_utf8_lossy(data!("p256.crt")).into_owned();
     let twice = base64_of(pem.as_bytes());

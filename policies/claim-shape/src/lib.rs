@@ -16,6 +16,7 @@ mod asked;
 mod bind;
 mod class;
 mod custom;
+mod meant;
 mod pods;
 mod rules;
 mod settings;

@@ -39,11 +39,14 @@ const SERVED: [&str; 6] = [
     "haproxy.org/ssl-passthrough",
 ];
 /// Annotations that count with one of these values.
-const SERVED_WITH: [(&str, &[&str]); 3] = [
+const SERVED_WITH: [(&str, &[&str]); 4] = [
+    ("konghq.com/protocols", &["https"]),
     ("route.openshift.io/termination", &["edge", "reencrypt", "passthrough"]),
     ("traefik.ingress.kubernetes.io/router.tls", &["true"]),
     ("traefik.ingress.kubernetes.io/router.entrypoints", &["websecure"]),
 ];
+/// Load balancers of AWS and Alibaba find the certificate by the host where they listen for HTTPS.
+const LISTEN_PORTS: &str = "alb.ingress.kubernetes.io/listen-ports";
 /// Annotations with a certificate beside which GKE's load balancer serves plain HTTP, unless it is told not to.
 const MAYBE: [&str; 1] = ["networking.gke.io/managed-certificates"];
 /// What tells GKE's load balancer to serve no plain HTTP.
@@ -84,7 +87,8 @@ pub(crate) fn of(ingress: &Ingress, settings: &Settings) -> Explained {
                 })
                 .map(|(name, _)| name)
         });
-    if let Some(name) = served {
+    let listens = || annotations.get(LISTEN_PORTS).is_some_and(|ports| ports.contains("HTTPS")).then_some(LISTEN_PORTS);
+    if let Some(name) = served.or_else(listens) {
         return Explained::LoadBalancer(name.to_owned());
     }
     match MAYBE.into_iter().find(|name| is_set(name).is_some()) {

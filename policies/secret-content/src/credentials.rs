@@ -5,7 +5,7 @@ use portcullis_sdk::Level;
 
 use crate::report::{About, Report};
 use crate::rules::Rule;
-use crate::types::{DOCKER_CONFIG_JSON_KEY, DOCKERCFG};
+use crate::types::{self, DOCKER_CONFIG_JSON_KEY, DOCKERCFG};
 use crate::values::Value;
 use crate::weak::{self, Weakness};
 use crate::{Judged, entries, names};
@@ -16,6 +16,8 @@ const MAX_LINE_BYTES: usize = 256;
 /// Where in a value a credential was found.
 enum Found<'t> {
     Whole(&'t str),
+    /// It only goes with a credential (`AWS_ACCESS_KEY_ID`), or is under a key that says nothing: its form alone counts.
+    Beside(&'t str),
     Url(&'t str),
     Entry(String),
 }
@@ -53,8 +55,13 @@ pub(crate) fn weak_part(part: &str, key: &str, judged: &Judged<'_>, report: &mut
 
 fn found<'t>(key: &str, text: &'t str) -> Vec<Found<'t>> {
     let mut found = Vec::new();
+    if weak::is_encrypted(text) {
+        return found;
+    }
     if names::is_credential(key) || key == DOCKER_CONFIG_JSON_KEY {
         found.push(Found::Whole(text));
+    } else if !types::PEM_KEYS.contains(&key) {
+        found.push(Found::Beside(text));
     }
     found.extend(entries::url_passwords(text).into_iter().map(Found::Url));
     let credentials = entries::entries(text).into_iter().filter(|entry| names::is_credential(&entry.name));
@@ -64,6 +71,7 @@ fn found<'t>(key: &str, text: &'t str) -> Vec<Found<'t>> {
 
 fn weakness(found: &Found<'_>, judged: &Judged<'_>) -> Option<Weakness> {
     let credential = match found {
+        Found::Beside(text) => return weak::has_placeholder_form(text).then_some(Weakness::Placeholder),
         Found::Whole(text) | Found::Url(text) => text,
         Found::Entry(text) => text.as_str(),
     };
@@ -72,7 +80,7 @@ fn weakness(found: &Found<'_>, judged: &Judged<'_>) -> Option<Weakness> {
 
 fn say(weakness: Weakness, found: &Found<'_>, key: &str, judged: &Judged<'_>, report: &mut Report<'_>) {
     let within = match found {
-        Found::Whole(_) => "",
+        Found::Whole(_) | Found::Beside(_) => "",
         Found::Url(_) => "a URL with ",
         Found::Entry(_) => "an entry with ",
     };

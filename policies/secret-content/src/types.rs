@@ -6,7 +6,7 @@ use portcullis_sdk::{FieldPath, Level};
 
 use crate::report::{About, Report};
 use crate::rules::Rule;
-use crate::{Judged, bootstrap, docker, tls};
+use crate::{Judged, bootstrap, docker, tls, weak};
 
 pub(crate) const TLS: &str = "kubernetes.io/tls";
 pub(crate) const DOCKER_CONFIG_JSON: &str = "kubernetes.io/dockerconfigjson";
@@ -22,6 +22,8 @@ pub(crate) const TLS_CERTIFICATE: &str = "tls.crt";
 pub(crate) const TLS_KEY: &str = "tls.key";
 pub(crate) const DOCKER_CONFIG_JSON_KEY: &str = ".dockerconfigjson";
 pub(crate) const DOCKERCFG_KEY: &str = ".dockercfg";
+/// Keys that must hold PEM: a placeholder there is reported as what it isn't.
+pub(crate) const PEM_KEYS: [&str; 3] = [TLS_CERTIFICATE, TLS_KEY, SSH_KEY];
 const SSH_KEY: &str = "ssh-privatekey";
 const USER: &str = "username";
 const PASSWORD: &str = "password";
@@ -60,7 +62,8 @@ pub(crate) fn judge(judged: &Judged<'_>, report: &mut Report<'_>) {
 /// Every value of `data` is base64.
 fn encoding(judged: &Judged<'_>, report: &mut Report<'_>) {
     for (key, value) in &judged.values.0 {
-        if value.bytes.is_none() {
+        // What SOPS encrypted is decrypted before it is applied, and then is base64.
+        if value.bytes.is_none() && !weak::is_encrypted(&value.written) {
             report.say(
                 Level::Deny,
                 Rule::NotBase64,

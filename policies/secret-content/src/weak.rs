@@ -35,7 +35,7 @@ pub(crate) fn judge(text: &str, own: &BTreeSet<String>) -> Option<Weakness> {
     if text.is_empty() || text.len() > MAX_CREDENTIAL_BYTES || text.contains('\n') {
         return None;
     }
-    if is_template(text) || is_masked(text) {
+    if has_placeholder_form(text) {
         return Some(Weakness::Placeholder);
     }
     let is_listed = lines(WELL_KNOWN).any(|known| known.eq_ignore_ascii_case(text))
@@ -44,6 +44,27 @@ pub(crate) fn judge(text: &str, own: &BTreeSet<String>) -> Option<Weakness> {
         return Some(Weakness::WellKnown);
     }
     by_words(text)
+}
+
+/// Whether a text has the form of a placeholder, whatever it stands for.
+pub(crate) fn has_placeholder_form(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty()
+        && text.len() <= MAX_CREDENTIAL_BYTES
+        && !text.contains('\n')
+        && (is_template(text) || is_masked(text) || is_order(text))
+}
+
+/// Whether a text says to change it, which no value does that was meant.
+fn is_order(text: &str) -> bool {
+    let dense: String = text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    ["changeme", "replaceme", "changethis", "fixme"].contains(&dense.trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
+/// Whether SOPS encrypted it: what is in it shows only once that is undone.
+pub(crate) fn is_encrypted(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with("ENC[") && text.ends_with(']')
 }
 
 /// Whether a text, of whatever length, holds a published hash.
@@ -94,6 +115,10 @@ fn is_one_character(text: &str) -> bool {
 
 /// What the words say that a text is made of; `None` where it isn't made of words.
 fn by_words(text: &str) -> Option<Weakness> {
+    // A path or a reference (`vault:secret/data/db#password`) is made of words too.
+    if text.contains(['/', ':', '#']) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let stem = lower.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
     let dense: String = stem.chars().filter_map(unmasked).collect();

@@ -33,13 +33,14 @@ use portcullis_sdk::{Erased, ErasedPolicy, ObjectKind, Tree, attributes_of};
 use portcullis_tests::workspace_root;
 use secret_content::SecretContent;
 use serde_json::{Value, json};
+use service_exposure::ServiceExposure;
 use statefulset_service::StatefulSetService;
 use storage_class_rules::StorageClassRules;
 
 use crate::server::engine;
 
 /// The native halves of the policies that are built in.
-const POLICIES: [&dyn ErasedPolicy; 10] = [
+const POLICIES: [&dyn ErasedPolicy; 11] = [
     &Erased::<ClaimShape>::NEW,
     &Erased::<CredentialsInPlainText>::NEW,
     &Erased::<DatabaseController>::NEW,
@@ -48,6 +49,7 @@ const POLICIES: [&dyn ErasedPolicy; 10] = [
     &Erased::<IngressClassPolicy>::NEW,
     &Erased::<IngressTls>::NEW,
     &Erased::<SecretContent>::NEW,
+    &Erased::<ServiceExposure>::NEW,
     &Erased::<StatefulSetService>::NEW,
     &Erased::<StorageClassRules>::NEW,
 ];

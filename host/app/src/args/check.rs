@@ -15,10 +15,10 @@ pub struct CheckArguments {
     #[arg(value_name = "FILE|FOLDER", required = true)]
     pub inputs: Vec<PathBuf>,
 
-    /// Policy documents; may be repeated [default: the built-in policies]
+    /// Policy documents, or a built-in set such as builtin/strict; may be repeated [default: builtin/baseline]
     #[arg(
         long,
-        value_name = "FILE|FOLDER",
+        value_name = "FILE|FOLDER|SET",
         env = "PORTCULLIS_POLICY",
         value_delimiter = ',',
         help_heading = "Policies"
@@ -32,6 +32,14 @@ pub struct CheckArguments {
     /// What the cluster holds, besides the other objects of the input; may be repeated
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Cluster")]
     pub cluster: Vec<PathBuf>,
+
+    /// Context of the kubeconfig whose cluster answers what the given objects don't; it is only read
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "complete", help_heading = "Cluster")]
+    pub context: Option<String>,
+
+    /// The kubeconfig of --context [default: the files of KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", requires = "context", help_heading = "Cluster")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// The objects given are all that the cluster holds: what isn't there is absent
     #[arg(long, help_heading = "Cluster")]

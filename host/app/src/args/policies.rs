@@ -25,7 +25,7 @@ pub struct PoliciesArguments {
 #[command(next_help_heading = "Policies")]
 pub struct LoadArguments {
     /// Policy documents, or a built-in set such as `builtin/strict`; may be repeated [default: the built-in policies]
-    #[arg(long, value_name = "FILE|FOLDER", env = "PORTCULLIS_POLICY", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE|FOLDER|SET", env = "PORTCULLIS_POLICY", value_delimiter = ',')]
     pub policy: Vec<PathBuf>,
 
     /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]

@@ -11,8 +11,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::StreamExt;
 use portcullis_core::admit::Policy;
+use portcullis_core::cluster::ClusterView;
 use portcullis_core::contract::Operation;
 use portcullis_engine::{Engine, EngineConfig};
+use portcullis_kube::Live;
 use tokio::runtime::Runtime;
 
 use super::{BAD_USAGE, output};
@@ -42,11 +44,12 @@ pub fn run(arguments: &CheckArguments, color: ColorChoice) -> Result<ExitCode> {
     let prepared = Prepared::read(&options(arguments)?);
     let policies = runtime.block_on(policies).context("loading the policies failed")??;
     complain(&prepared, arguments.output.quiet);
-    let mut results = runtime.block_on(judge(prepared, policies.clone(), now));
+    let live = runtime.block_on(live(arguments))?;
+    let mut results = runtime.block_on(judge(prepared, live.clone(), policies.clone(), now));
     let fixed = output::fix(&arguments.output, &results.judged, &arguments.inputs, color)?;
     if fixed.wrote && !output::reads_standard_input(&arguments.inputs) {
         // What is left is told by judging what is there now.
-        results = runtime.block_on(judge(Prepared::read(&options(arguments)?), policies.clone(), now));
+        results = runtime.block_on(judge(Prepared::read(&options(arguments)?), live, policies.clone(), now));
     }
     results.problems.extend(fixed.problems);
     for problem in results.problems.iter().skip(results.complained) {
@@ -100,7 +103,23 @@ struct Results {
     complained: usize,
 }
 
-async fn judge(prepared: Prepared, policies: Vec<Arc<Policy>>, now: Duration) -> Results {
+/// The cluster of `--context`.
+async fn live(arguments: &CheckArguments) -> Result<Option<Arc<dyn ClusterView>>> {
+    let Some(context) = &arguments.context else { return Ok(None) };
+    let client = portcullis_kube::connect(arguments.kubeconfig.as_deref(), context).await?;
+    Ok(Some(Arc::new(Live::new(client))))
+}
+
+async fn judge(
+    prepared: Prepared,
+    live: Option<Arc<dyn ClusterView>>,
+    policies: Vec<Arc<Policy>>,
+    now: Duration,
+) -> Results {
+    let prepared = match live {
+        Some(live) => prepared.over(live).await,
+        None => prepared,
+    };
     let mut progress = Progress::new(prepared.len());
     let problems = prepared.problems.clone();
     let complained = problems.len();

@@ -12,7 +12,7 @@ use portcullis_sdk::{FieldPath, Level, Review, Rules as _};
 use crate::SecretContent;
 use crate::entries;
 use crate::rules::Rule;
-use crate::values::Values;
+use crate::values::{self, Values};
 use crate::views::Secret;
 
 /// A shorter value can't be told from ordinary text.
@@ -55,7 +55,8 @@ impl<'a> Report<'a> {
             }
         }
         // What stringData replaces was a value too.
-        secret.data.values().for_each(|written| hide(written));
+        values::fields(&secret.data).filter_map(|(_, held)| held.as_str()).for_each(&mut hide);
+        [&secret.data, &secret.string_data].into_iter().filter_map(|field| field.as_str()).for_each(&mut hide);
         Self { review, hidden, keys: values.0.keys().cloned().collect(), is_immutable: secret.immutable }
     }
 

@@ -17,20 +17,29 @@ const MIN_BYTES: usize = 4;
 /// So many at least, or the folder was not found.
 const FEWEST_CASES: usize = 80;
 
-/// All values of a Secret: as written, decoded, and line by line.
+/// All values of a Secret, of whatever shape: as written, decoded, and line by line.
 fn values(secret: &Value) -> Vec<String> {
     let mut values = Vec::new();
     for field in ["data", "stringData"] {
-        for text in secret[field].as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str) {
-            values.push(text.to_owned());
-            if let Ok(decoded) = BASE64_STANDARD.decode(text) {
-                values.push(String::from_utf8_lossy(&decoded).into_owned());
-            }
-        }
+        scalars(&secret[field], &mut values);
     }
+    let decoded = values.iter().filter_map(|text| BASE64_STANDARD.decode(text).ok());
+    let decoded: Vec<String> = decoded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+    values.extend(decoded);
     let lines: Vec<String> = values.iter().flat_map(|value| value.lines()).map(str::to_owned).collect();
     values.extend(lines);
     values.iter().map(|value| value.trim().to_owned()).filter(|value| value.len() >= MIN_BYTES).collect()
+}
+
+fn scalars(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.values().for_each(|member| scalars(member, found)),
+        Value::Array(elements) => elements.iter().for_each(|element| scalars(element, found)),
+        Value::String(text) => found.push(text.clone()),
+        // `true` says as little as `null`.
+        Value::Number(number) => found.push(number.to_string()),
+        Value::Bool(_) | Value::Null => {}
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod request;
 mod review;
 mod selector;
 mod settings;
+mod strict;
 mod view;
 
 pub use erased::{Configured, Erased, ErasedPolicy, RawRequest, attributes_of};

@@ -22,6 +22,17 @@ pub(crate) struct Asked<'a> {
     pub(crate) spec: &'a ClaimSpec,
     /// What the claims that come of it are called.
     pub(crate) names: Names<'a>,
+    /// Where an operator's resource says all this in fields of its own.
+    pub(crate) places: Option<Places>,
+}
+
+/// Fields of an operator's resource that stand for those of a claim.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// For `resources.requests.storage`.
+    pub(crate) size: FieldPath,
+    /// For `accessModes`.
+    pub(crate) access_modes: FieldPath,
 }
 
 /// The names of the claims that come of it.
@@ -49,12 +60,24 @@ impl<'a> Asked<'a> {
             metadata: &claim.metadata,
             spec: &claim.spec,
             names: Names::One(&claim.metadata.name),
+            places: None,
         }
     }
 
     /// A field of the claim's spec.
     pub(crate) fn field(&self, name: &str) -> FieldPath {
         self.path.field("spec").field(name)
+    }
+
+    /// Where it says how much it asks for.
+    pub(crate) fn size_path(&self) -> FieldPath {
+        let own = || self.field("resources").field("requests").field("storage");
+        self.places.as_ref().map_or_else(own, |places| places.size.clone())
+    }
+
+    /// Where it says how its volume is mounted.
+    pub(crate) fn access_modes_path(&self) -> FieldPath {
+        self.places.as_ref().map_or_else(|| self.field("accessModes"), |places| places.access_modes.clone())
     }
 
     /// The class that it names; the legacy annotation wins where it is set.
@@ -107,6 +130,7 @@ pub(crate) fn of_workload(workload: &AnyWorkload) -> Vec<Asked<'_>> {
             prefix: format!("{}-{}-", template.metadata.name, workload.metadata.name),
             count: usize::try_from(count).unwrap_or_default(),
         },
+        places: None,
     });
     let volumes = workload.spec_path().field("volumes");
     let ephemeral = workload.pod.rest.volumes.iter().enumerate().filter_map(|(index, volume)| {
@@ -119,6 +143,7 @@ pub(crate) fn of_workload(workload: &AnyWorkload) -> Vec<Asked<'_>> {
             metadata: &template.metadata,
             spec: &template.spec,
             names: Names::Pods,
+            places: None,
         })
     });
     let mut asked: Vec<Asked<'_>> = templates.collect();

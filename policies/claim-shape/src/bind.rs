@@ -1,7 +1,7 @@
 //! Volumes that exist: the one that a claim names, and those that a claim
 //! without a provisioner can be bound to.
 
-use portcullis_sdk::{Answer, Query};
+use portcullis_sdk::{Answer, Level, Query};
 
 use crate::asked::{Asked, Names};
 use crate::class::Class;
@@ -21,6 +21,8 @@ pub(crate) fn judge(context: &Context<'_>, asked: &Asked<'_>, class: &Class, rev
         return;
     }
     match class {
+        // Without a default class it waits for one, which is for `default-storage-class` to say.
+        Class::None if asked.class_name().is_none() => {}
         Class::None => by_hand(context, asked, "", class, review),
         Class::Found { class: found, .. } if found.provisioner == NO_PROVISIONER => {
             by_hand(context, asked, &found.metadata.name, class, review);
@@ -72,17 +74,24 @@ fn named(context: &Context<'_>, asked: &Asked<'_>, name: &str, class: &Class, re
             .fix("name a free volume, or free this one by removing its claimRef once the data has been looked after");
     }
     let wrong = mismatches(asked, &volume, class.name());
-    if !wrong.is_empty() {
-        review
-            .deny(
-                Rule::VolumeMismatch,
-                format!("{} can't be bound to volume `{name}`: {}", asked.what, wrong.join("; ")),
-            )
-            .at(&path)
-            .subject(&asked.subject)
-            .value(name)
-            .fix("make the claim agree with the volume");
+    if wrong.is_empty() {
+        return;
     }
+    let differ = wrong.join("; ");
+    // A volume that is reserved for this very claim is bound to it without being compared
+    // (`syncUnboundClaim` in k8s.io/kubernetes/pkg/controller/volume/persistentvolume).
+    let (level, message) =
+        if volume.spec.claim_ref.as_ref().is_some_and(|claim| asked.is_meant(context.namespace, claim)) {
+            (Level::Warn, format!("{} is bound to volume `{name}`, which isn't what it asks for: {differ}", asked.what))
+        } else {
+            (Level::Deny, format!("{} can't be bound to volume `{name}`: {differ}", asked.what))
+        };
+    review
+        .find(Rule::VolumeMismatch, level, message)
+        .at(&path)
+        .subject(&asked.subject)
+        .value(name)
+        .fix("make the claim agree with the volume");
 }
 
 /// Why a volume isn't free for the claim.
@@ -165,9 +174,6 @@ fn by_hand(context: &Context<'_>, asked: &Asked<'_>, name: &str, class: &Class, 
             Rule::NoVolumeToBind,
             format!("{} names class `{name}`, whose volumes are made by hand, and {free}", asked.what),
         ),
-        Class::None if asked.class_name().is_none() => {
-            (Rule::NoVolumeToBind, format!("{} names no class, the cluster has no default one, and {free}", asked.what))
-        }
         _ => (Rule::NoVolumeToBind, format!("{} asks for a volume that is made by hand, and {free}", asked.what)),
     };
     review

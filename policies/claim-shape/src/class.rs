@@ -90,7 +90,7 @@ fn outside<'a>(sizes: &'a Sizes, asked: &Asked<'_>) -> Option<Outside<'a>> {
 
 fn sizes(context: &Context<'_>, asked: &Asked<'_>, class: &Class, review: &mut Findings) {
     let entries = &context.settings.sizes;
-    let path = asked.field("resources").field("requests").field("storage");
+    let path = asked.size_path();
     let text = asked.spec.request_text();
     let Some(name) = class.name() else {
         // Only where it matters which class it is.
@@ -137,7 +137,7 @@ fn allowed_modes(context: &Context<'_>, asked: &Asked<'_>, class: &Class, review
                 Rule::AccessModeNotAllowed,
                 format!("{} asks for {mode}; class `{name}` may be claimed with {allowed}", asked.what),
             )
-            .at(&asked.field("accessModes"))
+            .at(&asked.access_modes_path())
             .subject(format!("{},mode={mode}", asked.subject))
             .value(mode)
             .fix(format!("ask for {allowed}, or name another class"));
@@ -169,7 +169,7 @@ fn offered_modes(asked: &Asked<'_>, class: &Class, review: &mut Findings) {
         );
         review
             .find(Rule::AccessModeNotOffered, level, message)
-            .at(&asked.field("accessModes"))
+            .at(&asked.access_modes_path())
             .subject(format!("{},mode={mode}", asked.subject))
             .value(mode)
             .fix("ask for ReadWriteOnce, or name a class of a shared file system");

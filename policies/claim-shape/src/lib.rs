@@ -6,6 +6,7 @@
 //! StatefulSet ─► claim templates ─────┼─► shape (sizes, modes) ─► class ─► volume, source ─► findings
 //! pods ─► ephemeral volumes' claims ──┘
 //!      └► containers' mounts, claims that volumes name ─► findings
+//! operators' resources ─► sizes, modes ─► class ─────────────────► findings
 //! ```
 //! Invariants: every look-up is optional, and what the cluster didn't tell is
 //! never reported (but for a limit that the settings set by class); what can't
@@ -14,6 +15,8 @@
 mod asked;
 mod bind;
 mod class;
+mod custom;
+mod meant;
 mod pods;
 mod rules;
 mod settings;
@@ -31,6 +34,10 @@ use views::{CLAIM_NAME_KEY, Claim, Object, PersistentVolume, StorageClass, VOLUM
 
 /// The namespace of an object that names none, as kubectl has it.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// Claims of one object that have something looked up, at most three look-ups
+/// each of the 256 that a review has; the fields of the others are judged all the same.
+const MAX_CLAIMS: usize = 32;
 
 /// The policy.
 #[derive(Debug)]
@@ -81,7 +88,9 @@ impl Policy for ClaimShape {
                 "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": "", "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}}]
             }
         });
+        let cluster = json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "pg", "namespace": "shop"}, "spec": {"instances": 3, "storage": {"size": "10Gi", "storageClass": "gp3"}}});
         vec![
+            Sample::create(cluster).with_cluster([class.clone()]),
             Sample::create(claim).with_cluster([class]),
             Sample::create(bound).with_cluster([volume.clone()]),
             Sample::create(set).with_cluster([volume]),
@@ -93,6 +102,7 @@ impl Policy for ClaimShape {
         let metadata = match object {
             Object::Claim(claim) => &claim.metadata,
             Object::Workload(workload) => &workload.metadata,
+            Object::Custom(custom) => &custom.metadata,
         };
         let named = request.attributes.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let own = Some(metadata.namespace.as_str()).filter(|namespace| !namespace.is_empty());
@@ -101,11 +111,12 @@ impl Policy for ClaimShape {
         match object {
             Object::Claim(claim) => judge(&context, &Asked::claim(claim), review),
             Object::Workload(workload) => {
-                for asked in asked::of_workload(workload) {
-                    judge(&context, &asked, review);
-                }
+                let claims = asked::of_workload(workload);
+                claims.iter().take(MAX_CLAIMS).for_each(|asked| judge(&context, asked, review));
+                claims.iter().skip(MAX_CLAIMS).for_each(|asked| shape::judge(&context, asked, review));
                 pods::judge(&context, workload, review);
             }
+            Object::Custom(custom) => custom::judge(&context, custom, review),
         }
     }
 }

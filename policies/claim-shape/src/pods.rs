@@ -15,6 +15,9 @@ const SEVERAL_NODES: &str = "ReadWriteMany";
 /// How many namespaces with a claim of the same name are looked at.
 const MAX_NAMESAKES: u32 = 10;
 
+/// How many claims that volumes name are looked up: at most two look-ups each, beside those of `MAX_CLAIMS`.
+const MAX_NAMED_CLAIMS: usize = 64;
+
 /// A volume of the pods that is claimed.
 struct Claimed<'a> {
     /// Its name in the pod.
@@ -63,6 +66,7 @@ fn claimed<'a>(context: &Context<'_>, workload: &'a AnyWorkload, review: &mut Fi
         })
         .collect();
     let list = workload.spec_path().field("volumes");
+    let mut named = 0;
     for (index, volume) in workload.pod.rest.volumes.iter().enumerate() {
         let name = volume.volume.name.as_str();
         // A template of this name stands before it.
@@ -73,7 +77,10 @@ fn claimed<'a>(context: &Context<'_>, workload: &'a AnyWorkload, review: &mut Fi
         if let Some(template) = &volume.template {
             let path = path.field("ephemeral").field("volumeClaimTemplate").field("spec");
             claimed.push(Claimed { name, spec: Some(Spec::Here(&template.spec)), path });
-        } else if let VolumeSource::Claim { name: claim } = &volume.volume.source {
+        } else if let VolumeSource::Claim { name: claim } = &volume.volume.source
+            && named < MAX_NAMED_CLAIMS
+        {
+            named += 1;
             let spec = match context.host.get_in::<Claim>(context.namespace, claim) {
                 Answer::Found(claim) => Some(Spec::There(Box::new(claim.spec))),
                 Answer::Unknown(_) => None,

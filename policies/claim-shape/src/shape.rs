@@ -1,10 +1,11 @@
 //! What a claim's own fields say, without the cluster: sizes as numbers, access
 //! modes and volume mode as words.
 
-use portcullis_sdk::{FieldPath, Quantity};
+use portcullis_sdk::{Edit, FieldPath, Quantity};
 use serde_json::Value;
 
 use crate::asked::Asked;
+use crate::meant;
 use crate::rules::Rule;
 use crate::settings::ACCESS_MODES;
 use crate::views::{quantity, storage, text, written};
@@ -22,7 +23,7 @@ pub(crate) fn judge(context: &Context<'_>, asked: &Asked<'_>, review: &mut Findi
     // A volume mode can't change.
     let mode = asked.spec.mode();
     if context.is_new && !VOLUME_MODES.contains(&mode) {
-        unknown(asked, "volumeMode", mode, &VOLUME_MODES, review);
+        unknown(asked, "volumeMode", &asked.field("volumeMode"), mode, &VOLUME_MODES, review);
     }
 }
 
@@ -61,7 +62,7 @@ fn sizes(asked: &Asked<'_>, review: &mut Findings) {
 }
 
 /// A size as a number, if it is a sound one.
-fn sound(asked: &Asked<'_>, value: &Value, path: &FieldPath, review: &mut Findings) -> Option<Quantity> {
+pub(crate) fn sound(asked: &Asked<'_>, value: &Value, path: &FieldPath, review: &mut Findings) -> Option<Quantity> {
     let written = written(value);
     let size = quantity(value);
     let wrong = match size {
@@ -72,12 +73,13 @@ fn sound(asked: &Asked<'_>, value: &Value, path: &FieldPath, review: &mut Findin
         Some(_) => None,
     };
     if let Some(message) = wrong {
-        review
-            .deny(Rule::InvalidQuantity, message)
-            .at(path)
-            .subject(format!("{},field={}", asked.subject, field_of(path)))
-            .value(written)
-            .fix("write a number with a suffix such as Mi, Gi or Ti: 10Gi");
+        let meant = meant::size(&written);
+        let finding = review.deny(Rule::InvalidQuantity, message);
+        finding.at(path).subject(format!("{},field={}", asked.subject, field_of(path))).value(written);
+        match meant {
+            Some(meant) => finding.fix_with(format!("write {meant}"), [Edit::Replace(path.clone(), meant.into())]),
+            None => finding.fix("write a number with a suffix such as Mi, Gi or Ti: 10Gi"),
+        };
         return None;
     }
     if size.is_some_and(|size| size < Quantity::whole(LEAST_PLAUSIBLE)) {
@@ -110,8 +112,8 @@ fn access_modes(asked: &Asked<'_>, review: &mut Findings) {
             .fix("set accessModes: [ReadWriteOnce], or another mode that the class offers");
         return;
     }
-    for mode in modes.iter().filter(|mode| !ACCESS_MODES.contains(&mode.as_str())) {
-        unknown(asked, "accessModes", mode, &ACCESS_MODES, review);
+    for (index, mode) in modes.iter().enumerate().filter(|(_, mode)| !ACCESS_MODES.contains(&mode.as_str())) {
+        unknown(asked, "accessModes", &path.index(index), mode, &ACCESS_MODES, review);
     }
     if modes.len() > 1 && modes.iter().any(|mode| mode == ONE_POD) {
         review
@@ -126,12 +128,14 @@ fn access_modes(asked: &Asked<'_>, review: &mut Findings) {
     }
 }
 
-fn unknown(asked: &Asked<'_>, field: &str, word: &str, known: &[&str], review: &mut Findings) {
+fn unknown(asked: &Asked<'_>, field: &str, path: &FieldPath, word: &str, known: &[&str], review: &mut Findings) {
+    let meant = meant::word(word, known);
     let known = known.join(", ");
-    review
-        .deny(Rule::UnknownValue, format!("{}: `{word}` is no value of {field}; {known} are", asked.what))
-        .at(&asked.field(field))
-        .subject(format!("{},{field}={word}", asked.subject))
-        .value(word)
-        .fix(format!("write one of {known}"));
+    let finding =
+        review.deny(Rule::UnknownValue, format!("{}: `{word}` is no value of {field}; {known} are", asked.what));
+    finding.at(path).subject(format!("{},{field}={word}", asked.subject)).value(word);
+    match meant {
+        Some(meant) => finding.fix_with(format!("write {meant}"), [Edit::Replace(path.clone(), meant.into())]),
+        None => finding.fix(format!("write one of {known}")),
+    };
 }

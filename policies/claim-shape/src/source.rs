@@ -1,6 +1,6 @@
 //! What a claim is filled from: a kind that can be, that is there, and that fits.
 
-use portcullis_sdk::{Answer, FieldPath, Quantity};
+use portcullis_sdk::{Answer, Edit, FieldPath, Quantity};
 
 use crate::asked::Asked;
 use crate::rules::Rule;
@@ -98,7 +98,18 @@ fn wrong_kind(asked: &Asked<'_>, source: &DataSource, field: &str, path: &FieldP
             ),
         )
     };
-    review.deny(Rule::DataSourceKind, message).at(path).subject(&asked.subject).value(&source.kind).fix(fix);
+    let group = path.field("apiGroup");
+    let edits = match source.kind.as_str() {
+        SNAPSHOT if !source.name.is_empty() => vec![Edit::Add(group, SNAPSHOT_GROUP.into())],
+        CLAIM if !source.name.is_empty() => vec![Edit::Remove(group)],
+        _ => Vec::new(),
+    };
+    review
+        .deny(Rule::DataSourceKind, message)
+        .at(path)
+        .subject(&asked.subject)
+        .value(&source.kind)
+        .fix_with(fix, edits);
 }
 
 fn from_claim(context: &Context<'_>, asked: &Asked<'_>, source: &DataSource, path: &FieldPath, review: &mut Findings) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use portcullis_sdk::pod::Workload;
 use portcullis_sdk::{LabelSelector, Metadata, Objects, Quantity, Tree, View, Visited};
+use portcullis_workloads::custom::CustomResource;
 use portcullis_workloads::{ContainerView, Volume};
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,11 +25,14 @@ pub(crate) type AnyWorkload = Workload<ContainerView, PodVolumes, Template>;
 
 /// What the policy judges.
 #[derive(Debug, Objects)]
+#[expect(clippy::large_enum_variant, reason = "there is one object a review, and it never moves")]
 pub enum Object {
     /// A claim.
     Claim(Claim),
     /// What has claim templates, or names claims.
     Workload(AnyWorkload),
+    /// An operator's resource, of which claims are made.
+    Custom(CustomResource),
 }
 
 /// A claim. Also what a claim is filled from.

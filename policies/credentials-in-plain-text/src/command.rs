@@ -178,7 +178,8 @@ fn of_invocation(words: &[String], flags: &[&str], place: Place) -> Vec<Given> {
     let words = &words[..words.len().min(MAX_WORDS)];
     let mut found = Vec::new();
     let start = program_at(words);
-    let program = words.get(start).map_or("", |word| basename(word));
+    let is_program = |word: &&String| !word.starts_with('-') && !word.contains([':', '=', '@', ' ']);
+    let program = words.get(start).filter(is_program).map_or("", |word| basename(word));
     let mut taken = None;
     for (index, word) in words.iter().enumerate() {
         if taken == Some(index) {
@@ -231,8 +232,7 @@ fn of_word(
         return given("IDENTIFIED BY", None, plain, false);
     }
     let leak = find(word, place)?;
-    // The program may be this very word: a URL.
-    let name = assignment(word).map_or(if basename(word) == program { ARGUMENT } else { program }, |(name, _)| name);
+    let name = assignment(word).map_or(program, |(name, _)| name);
     given(name, Some(leak.sort), leak.plain, false)
 }
 
@@ -375,6 +375,10 @@ mod tests {
         check(&["sh", "-c", "mysql -p\"$(cat /run/secrets/p)\" -e 'select 1'"], &[]);
         check(&["mongod", "-p", "27017"], &[]);
         check(&["sh", "-c", "mkdir -p /data && curl -u admin http://x"], &[]);
+        check(
+            &["bash", "-c", "mysql -h m <<EOF\nCHANGE MASTER TO\n  MASTER_PASSWORD='',\n  MASTER_USER='root';\nEOF"],
+            &[],
+        );
         check(&["sh", "-c", "mysql -h m -e \"CHANGE MASTER TO MASTER_PASSWORD='', MASTER_USER='root'\""], &[]);
     }
 

@@ -163,11 +163,11 @@ fn url_password(text: &str, place: Place) -> Option<Plain> {
         (scheme > 0).then_some(user_info)
     });
     let drivers = ["@tcp(", "@unix(", "@("].into_iter().flat_map(|driver| {
-        text.match_indices(driver).filter_map(move |(at, _)| {
+        text.match_indices(driver).map(move |(at, _)| {
             let begin = text[..at]
                 .rfind(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=' | '/'))
                 .map_or(0, |begin| begin + 1);
-            Some(&text[begin..at])
+            &text[begin..at]
         })
     });
     let plain = |user_info: &str| user_info.split_once(':').and_then(|(_, password)| judge_in_url(password, place));
@@ -200,6 +200,9 @@ fn user_info(rest: &str, ends: impl Fn(char) -> bool) -> Option<&str> {
 /// A whole text of the form `user:password@host:port/database`.
 fn bare(text: &str) -> Option<&str> {
     let text = text.trim();
+    if text.contains("://") {
+        return None;
+    }
     let (user_info, host) = text.rsplit_once('@')?;
     let (user, _) = user_info.split_once(':')?;
     let plain = |text: &str| {

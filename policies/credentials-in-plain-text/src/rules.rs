@@ -4,6 +4,7 @@ use portcullis_sdk::Rules;
 
 /// What can be wrong with how an object holds credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Rules)]
+#[rules(examples)]
 pub enum Rule {
     /// a variable holds a secret in plain text
     ///

@@ -75,6 +75,8 @@ const OBJECT_KEYS: [&str; 9] =
 /// Judges the value of something that is secret by its name.
 pub(crate) fn judge(noun: Noun, value: &str, place: Place) -> Option<Plain> {
     let value = unquote(value);
+    // `PASSWORD='',` of SQL in a here document: the quotes are gone, the comma is left.
+    let value = if place == Place::Script { value.trim_end_matches([',', ';', ')']) } else { value };
     let lower = value.to_ascii_lowercase();
     if value.is_empty() || is_reference(value, place) || SWITCHES.contains(&lower.as_str()) || is_path(value) {
         return None;

@@ -11,6 +11,7 @@
 //! again, which is what the warnings are about, and nothing more.
 
 use portcullis_sdk::pod::WorkloadKind;
+use portcullis_workloads::custom::is_operator_group;
 
 use crate::settings::Operators;
 use crate::views::{Judged, OwnerReference};
@@ -21,102 +22,6 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Values of that label that name an operator and don't have the word in them.
 const MANAGERS: [&str; 4] = ["cloudnative-pg", "kubeblocks", "patroni", "stackgres"];
-
-/// API groups whose custom resources are data stores, as each operator's own
-/// CustomResourceDefinitions have them (`spec.group`). Sorted.
-const GROUPS: &[&str] = &[
-    "acid.zalan.do",
-    "app.redislabs.com",
-    "apps.emqx.io",
-    "apps.foundationdb.org",
-    "apps.kubeblocks.io",
-    "apps.nebula-graph.io",
-    "asdb.aerospike.com",
-    "bookkeeper.pravega.io",
-    "bookkeeper.streamnative.io",
-    "broker.amq.io",
-    "cassandra.datastax.com",
-    "ceph.rook.io",
-    "clickhouse-keeper.altinity.com",
-    "clickhouse.altinity.com",
-    "clickhouse.com",
-    "cloud.crate.io",
-    "cluster.redpanda.com",
-    "core.pingcap.com",
-    "couchbase.com",
-    "crdb.cockroachlabs.com",
-    "database.arangodb.com",
-    "databases.spotahome.com",
-    "db.orange.com",
-    "doris.selectdb.com",
-    "dragonflydb.io",
-    "druid.apache.org",
-    "druid.gardener.cloud",
-    "elasticsearch.k8s.elastic.co",
-    "enterprise.mariadb.com",
-    "enterprise.splunk.com",
-    "etcd.aenix.io",
-    "etcd.database.coreos.com",
-    "goharbor.io",
-    "hazelcast.com",
-    "hdfs.stackable.tech",
-    "infinispan.org",
-    "influxdata.com",
-    "k8s.mariadb.com",
-    "k8ssandra.io",
-    "kafka.banzaicloud.io",
-    "kafka.stackable.tech",
-    "kafka.strimzi.io",
-    "kubedb.com",
-    "kubegres.reactive-tech.io",
-    "logging.openshift.io",
-    "loki.grafana.com",
-    "memsql.com",
-    "milvus.io",
-    "minio.min.io",
-    "moco.cybozu.com",
-    "mongodb.com",
-    "mongodbcommunity.mongodb.com",
-    "monitoring.coreos.com",
-    "monitoring.thanos.io",
-    "mq.ibm.com",
-    "mysql.oracle.com",
-    "mysql.presslabs.org",
-    "nats.io",
-    "neo4j.neo4j.com",
-    "noobaa.io",
-    "oceanbase.oceanbase.com",
-    "opensearch.opster.io",
-    "opensearch.org",
-    "operator.etcd.io",
-    "operator.m3db.io",
-    "operator.victoriametrics.com",
-    "operator.yugabyte.io",
-    "pg.percona.com",
-    "pgv2.percona.com",
-    "pingcap.com",
-    "planetscale.com",
-    "platform.confluent.io",
-    "postgres-operator.crunchydata.com",
-    "postgresql.cnpg.io",
-    "postgresql.k8s.enterprisedb.io",
-    "ps.percona.com",
-    "psmdb.percona.com",
-    "pxc.percona.com",
-    "qdrant.io",
-    "rabbitmq.com",
-    "redis.redis.opstreelabs.in",
-    "redpanda.vectorized.io",
-    "scylla.scylladb.com",
-    "seaweed.seaweedfs.com",
-    "solr.apache.org",
-    "stackgres.io",
-    "starrocks.com",
-    "tempo.grafana.com",
-    "vault.banzaicloud.com",
-    "yugabyte.com",
-    "zookeeper.pravega.io",
-];
 
 /// Groups of which a sub-group stands for one more kind of data store: `redis.kubedb.com`.
 const PARENT_GROUPS: [&str; 3] = ["kubedb.com", "stackable.tech", "streamnative.io"];
@@ -160,7 +65,7 @@ pub(crate) fn is_made_by_a_workload(judged: &Judged) -> bool {
 fn runs_data_stores(operators: &Operators, owner: &OwnerReference) -> bool {
     let group = owner.group();
     let is_below = |parent: &&str| group.strip_suffix(*parent).is_some_and(|rest| rest.ends_with('.'));
-    GROUPS.binary_search(&group).is_ok()
+    is_operator_group(group)
         || PARENT_GROUPS.iter().any(is_below)
         || operators.groups.iter().any(|known| known == group)
 }
@@ -173,11 +78,6 @@ fn names_an_operator(manager: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn groups_are_sorted_so_that_they_are_found() {
-        assert!(GROUPS.is_sorted());
-    }
 
     #[test]
     fn an_operators_group_is_known_by_its_whole_name_or_its_parent() {

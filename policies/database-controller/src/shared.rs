@@ -58,7 +58,8 @@ fn with_other(around: Around<'_>, judged: &Judged, hold: &Hold<'_>, other: &Judg
     let theirs = others.iter().find(|store| on_claim(store, claim).is_some_and(|their| !part.is_apart_from(their)));
     let (level, message) = match (hold.store, theirs) {
         (Some(store), Some(their)) => (
-            if their.system == store.system { Level::Deny } else { Level::Warn },
+            // A Job that is there may have ended long ago.
+            if their.system == store.system && !ends(other) { Level::Deny } else { Level::Warn },
             format!(
                 "claim `{claim}` holds the data of {} (container `{container}`) and of {} (container `{}` of {}), which write over each other's files",
                 store.system,
@@ -99,7 +100,11 @@ fn with_other(around: Around<'_>, judged: &Judged, hold: &Hold<'_>, other: &Judg
 
 /// Backups and restores come as Jobs and Pods, and go again.
 fn runs_on(judged: &Judged) -> bool {
-    !matches!(judged.workload.kind, WorkloadKind::Job | WorkloadKind::CronJob | WorkloadKind::Pod)
+    !ends(judged) && judged.workload.kind != WorkloadKind::Pod
+}
+
+fn ends(judged: &Judged) -> bool {
+    matches!(judged.workload.kind, WorkloadKind::Job | WorkloadKind::CronJob)
 }
 
 /// How much of a claim holds a data store's data.

@@ -162,15 +162,14 @@ fn held<'a>(store: &DataStore<'_>, workload: &'a AnyWorkload, container: &Contai
                 .iter()
                 .filter_map(|volume| {
                     let mount = container.view.volume_mounts.get(volume.index).filter(|_| !volume.is_device);
-                    data(workload, volume.name, mount)
+                    data(workload, volume.name, mount.map_or(Part::Whole, |mount| part_of(container.view, mount)))
                 })
                 .collect(),
         ),
     }
 }
 
-fn data<'a>(workload: &'a AnyWorkload, name: &'a str, mount: Option<&'a VolumeMount>) -> Option<Data<'a>> {
-    let part = mount.map_or(Part::Whole, part_of);
+fn data<'a>(workload: &'a AnyWorkload, name: &'a str, part: Part<'a>) -> Option<Data<'a>> {
     if let Some((path, _)) = workload.claim_templates().find(|(_, template)| template.metadata.name == name) {
         return Some(Data { name, source: Source::Template, path, part });
     }
@@ -197,12 +196,25 @@ fn other_source(source: &VolumeSource) -> Source<'static> {
     }
 }
 
-fn part_of(mount: &VolumeMount) -> Part<'_> {
-    match (mount.sub_path_expr.is_empty(), mount.sub_path.trim_matches('/').is_empty()) {
-        (false, _) => Part::OfThePod,
-        (true, false) => Part::Directory(&mount.sub_path),
-        (true, true) => Part::Whole,
+fn part_of<'a>(container: &ContainerView, mount: &'a VolumeMount) -> Part<'a> {
+    if !mount.sub_path_expr.is_empty() || is_told_a_directory_of_the_pod(container, &mount.mount_path) {
+        return Part::OfThePod;
     }
+    match mount.sub_path.trim_matches('/') {
+        "" => Part::Whole,
+        directory => Part::Directory(directory),
+    }
+}
+
+/// Whether a flag or a variable names a directory below the mount with a variable
+/// in it: `--data-dir=/data/$(POD_NAME)`, `PGDATA=/data/$HOSTNAME`.
+fn is_told_a_directory_of_the_pod(container: &ContainerView, mount: &str) -> bool {
+    let below = format!("{}/", mount.trim_end_matches('/'));
+    let variables = container.env.iter().filter_map(|variable| variable.value.as_deref());
+    let texts = container.command.iter().chain(&container.args).map(String::as_str).chain(variables);
+    texts
+        .flat_map(|text| text.split([' ', '\n', '\t', '"', '\'', '=']))
+        .any(|word| word.strip_prefix(below.as_str()).is_some_and(|rest| rest.contains('$')))
 }
 
 /// The claims that a workload's containers may write to; init containers, which
@@ -221,7 +233,7 @@ pub(crate) fn written_claims(workload: &AnyWorkload) -> Vec<Written<'_>> {
                 written.push(Written {
                     claim: name,
                     container: container.name,
-                    part: part_of(mount),
+                    part: part_of(container.view, mount),
                     path: path.field("persistentVolumeClaim").field("claimName"),
                 });
             }

@@ -187,10 +187,10 @@ fn pair(settings: &Settings, set: &StatefulSet, service: &Service, need: &Need, 
     finding.at(&side.path(if value == "ExternalName" { "type" } else { "clusterIP" })).subject(&subject).value(value);
     finding.fix(match side {
         Side::Set => {
-            "name a Service with `clusterIP: None` that selects the pods; this one may stay beside it for clients"
+            "name a Service with `clusterIP: None` that selects the pods; where the set exists already, make this one anew with it. Another Service with an address may stand beside it for clients"
         }
         Side::Service => {
-            "set `clusterIP: None`, and make another Service with an address for clients where they need one"
+            "set `clusterIP: None` (a Service that exists has to be made anew for that); another one with an address may stand beside it for clients"
         }
     });
 }

@@ -122,12 +122,14 @@ fn words(class: &StorageClass, review: &mut Findings) {
     ];
     for (field, value, known) in fields {
         let Some(value) = value.as_deref().filter(|value| !known.contains(value)) else { continue };
-        review
-            .deny(Rule::UnknownValue, format!("`{value}` is no {field}; {} or {} are", known[0], known[1]))
-            .at(&FieldPath::root().field(field))
-            .subject(format!("field={field}"))
-            .value(value)
-            .fix(format!("write {} or {}", known[0], known[1]));
+        let path = FieldPath::root().field(field);
+        let finding =
+            review.deny(Rule::UnknownValue, format!("`{value}` is no {field}; {} or {} are", known[0], known[1]));
+        finding.at(&path).subject(format!("field={field}")).value(value);
+        match known.iter().find(|known| known.eq_ignore_ascii_case(value)) {
+            Some(meant) => finding.fix_with(format!("write {meant}"), [Edit::Replace(path.clone(), (*meant).into())]),
+            None => finding.fix(format!("write {} or {}", known[0], known[1])),
+        };
     }
 }
 

@@ -51,11 +51,11 @@ pub enum Rule {
     /// Make the variable PROVISIONER_NAME of the provisioner's Deployment and the class's `provisioner` equal.
     #[rule(severity = "medium", url = "https://github.com/kubernetes-sigs/nfs-subdir-external-provisioner#readme")]
     ProvisionerNotRunning,
-    /// the provisioner was part of Kubernetes and no longer is
+    /// the storage driver was part of Kubernetes and no longer is
     ///
-    /// Kubernetes no longer has storage drivers of its own. Some of their names are still passed on to a CSI driver that must be installed, others are gone, and claims of their classes wait for ever.
+    /// Kubernetes no longer has storage drivers of its own. Some of their names are still passed on to a CSI driver that must be installed, others are gone: claims of their classes wait for ever, and no pod can mount their volumes.
     ///
-    /// Make a new class with the CSI driver's own name; a class's provisioner can't be changed.
+    /// Make a new class with the CSI driver's own name (a class's provisioner can't be changed), or a volume with `csi` as its source.
     #[rule(severity = "medium", url = "https://kubernetes.io/docs/concepts/storage/volumes/#csi-migration")]
     InTreeProvisioner,
     /// a class for databases deletes the data with the claim

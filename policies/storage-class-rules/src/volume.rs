@@ -20,6 +20,19 @@ const AREA_LABELS: [&str; 4] = [
 /// `persistentVolumeReclaimPolicy`; Recycle is deprecated, and still taken.
 const RECLAIM_POLICIES: [&str; 3] = ["Retain", "Delete", "Recycle"];
 
+/// Sources that Kubernetes no longer has, with the version that was the first
+/// without (kubernetes/website:content/en/docs/concepts/storage/persistent-volumes.md).
+const REMOVED_SOURCES: [(&str, &str); 8] = [
+    ("cephfs", "1.31"),
+    ("flocker", "1.25"),
+    ("glusterfs", "1.26"),
+    ("photonPersistentDisk", "1.15"),
+    ("quobyte", "1.25"),
+    ("rbd", "1.31"),
+    ("scaleIO", "1.21"),
+    ("storageos", "1.25"),
+];
+
 /// Judges a volume.
 pub(crate) fn judge(settings: &Settings, volume: &PersistentVolume, operation: Operation, review: &mut Findings) {
     review.audit("storage", storage(settings, volume));
@@ -27,6 +40,7 @@ pub(crate) fn judge(settings: &Settings, volume: &PersistentVolume, operation: O
         return;
     }
     sources(volume, review);
+    removed(volume, review);
     reclaim_policy(volume, review);
     match &volume.spec.source.source {
         Some(VolumeSource::Field("local")) => affinity(volume, review),
@@ -71,6 +85,22 @@ fn sources(volume: &PersistentVolume, review: &mut Findings) {
         .subject("source")
         .value(volume.spec.source_fields.join(","))
         .fix(fix);
+}
+
+/// What no kubelet can mount any more.
+fn removed(volume: &PersistentVolume, review: &mut Findings) {
+    let [field] = volume.spec.source_fields.as_slice() else { return };
+    let Some((_, version)) = REMOVED_SOURCES.into_iter().find(|(removed, _)| removed == field) else { return };
+    let message = format!(
+        "volume `{}` is of type {field}, which Kubernetes {version} and later don't have; no pod can mount it",
+        volume.metadata.name
+    );
+    review
+        .warn(Rule::InTreeProvisioner, message)
+        .at(&FieldPath::root().field("spec").field(field))
+        .subject(format!("source={field}"))
+        .value(*field)
+        .fix("describe it as a volume of the CSI driver that took its place");
 }
 
 fn reclaim_policy(volume: &PersistentVolume, review: &mut Findings) {

@@ -53,8 +53,7 @@ pub fn authentication_off(store: &DataStore<'_>, container: &ContainerView) -> O
 pub fn lacks_credentials(store: &DataStore<'_>, container: &ContainerView) -> bool {
     let Some(known) = of(store).filter(|known| !known.needs.is_empty() && store.is_certain()) else { return false };
     let command = CommandLine::read(&container.command, &container.args);
-    let starts_server =
-        matches!(command.program(Image::parse(&container.image).name()), Some(Program::Server(_)) | None);
+    let starts_server = matches!(command.program(Image::parse(&container.image).name()), Some(Program::Server(_)));
     (container.command.is_empty() || starts_server)
         && !known.needs.iter().any(|term| is_mentioned(term, container, &command))
 }

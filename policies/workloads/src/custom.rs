@@ -59,6 +59,12 @@ mod tree;
 
 use path::{Node, holds};
 
+/// Whether an API group is one of an operator's whose resources keep data.
+#[must_use]
+pub fn is_operator_group(group: &str) -> bool {
+    CUSTOM_KINDS.iter().any(|kind| kind.group == group)
+}
+
 /// An operator's resource, as far as it speaks of storage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomResource {
@@ -89,6 +95,7 @@ pub struct Storage {
 
 /// Where a volume comes from.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are claims")]
 pub enum Source {
     /// The operator makes a claim for it.
     Claim(StorageClaim),

@@ -32,5 +32,7 @@ pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
 pub use locality::{Locality, NodeAffinity, Provisioners, matches_pattern, of_persistent_volume};
 pub use provisioner::ProvisionerFacts;
-pub use recognise::{CustomStore, DataStore, Known, Recognition, is_known_system, recognise};
+pub use recognise::{
+    CustomStore, DataStore, Known, Recognition, is_known_system, recognise, system_of_name, system_of_port,
+};
 pub use volume::{PersistentVolumeSource, Volume, VolumeSource, is_network_source};

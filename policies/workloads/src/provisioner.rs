@@ -11,7 +11,7 @@ use crate::catalogue::{self, FACT_PREFIXES, FACT_SUFFIXES, FACT_WORDS, FACTS};
 pub struct ProvisionerFacts {
     /// The access modes that it documents for volumes with a file system; empty where that isn't known.
     pub offers: &'static [&'static str],
-    /// Those that it refuses for volumes with a file system: the claim stays pending.
+    /// Those that it refuses for volumes with a file system: the claim stays pending, or its pods do.
     pub refuses: &'static [&'static str],
     /// Whether a volume can only be attached in the zone in which it was made.
     pub is_zonal: bool,

@@ -190,6 +190,22 @@ pub fn is_known_system(name: &str) -> bool {
     catalogue::SYSTEMS.iter().any(|system| system.name == name)
 }
 
+/// The system that usually listens on a port.
+#[must_use]
+pub fn system_of_port(port: i64) -> Option<&'static str> {
+    port_system(port).map(|index| catalogue::system(index).name)
+}
+
+/// The system that a name speaks of, such as a port's: `redis-client`. None where
+/// another word says that it is something beside it: `mysql-exporter`.
+#[must_use]
+pub fn system_of_name(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let (index, is_distinctive) = name_in(&name)?;
+    let is_beside = words(&name).any(catalogue::is_lookalike_word);
+    (is_distinctive && !is_beside).then(|| catalogue::system(index).name)
+}
+
 /// The longest known path first, then the name, then the words of the name.
 fn image_says(image: &Image) -> ImageSays {
     let is_whole = |suffix: &str| suffix.len() == image.path().len();

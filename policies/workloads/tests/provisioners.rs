@@ -46,3 +46,17 @@ fn an_administrator_or_the_catalogue_knows_a_provisioner() {
     assert!(provisioners.knows("csi.example") && provisioners.knows("ebs.csi.aws.com"));
     assert!(!provisioners.knows("csi.vendor.invalid"));
 }
+
+#[test]
+fn every_row_is_of_a_provisioner_that_the_catalogue_has_and_has_a_source() {
+    const MODES: [&str; 4] = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
+    for row in include_str!("../catalogue/provisioner-facts.tsv").lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let name = if cells[0] == "suffix" { format!("a{}", cells[1]) } else { cells[1].to_owned() };
+        assert!(Provisioners::default().knows(&name), "{row}");
+        let facts = facts(&name);
+        assert!(facts.offers.iter().chain(facts.refuses).all(|mode| MODES.contains(mode)), "{row}");
+        assert!(facts.refuses.iter().all(|mode| !facts.offers.contains(mode)), "{row}");
+        assert!(cells.last().is_some_and(|source| !source.is_empty()), "{row}");
+    }
+}

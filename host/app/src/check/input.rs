@@ -1,13 +1,16 @@
-//! From paths to documents: files, folders, standard input.
+//! From paths to documents: files, folders, patterns, standard input.
 //!
 //! A folder is walked whole, sorted by name; what is hidden is skipped, and so
-//! is everything but `*.yaml`, `*.yml` and `*.json`. What can't be read is a
-//! problem that stands beside the documents that can.
+//! is everything but `*.yaml`, `*.yml` and `*.json`. A path that isn't there and
+//! holds `*`, `?` or `[` is a pattern that the shell left alone, because it was
+//! quoted or matched nothing; `**` stands for any folders. What can't be read is
+//! a problem that stands beside the documents that can.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use glob::MatchOptions;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::yaml::{self, Document, MAX_FILE_BYTES};
@@ -16,6 +19,10 @@ use crate::yaml::{self, Document, MAX_FILE_BYTES};
 pub const STANDARD_INPUT: &str = "-";
 /// Files that one run may read.
 pub const MAX_FILES: usize = 200_000;
+
+/// As a shell matches: `*` stays within a folder and off hidden files.
+const AS_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// What paths hold.
 #[derive(Debug, Default)]
@@ -47,6 +54,8 @@ pub fn read(paths: &[PathBuf]) -> Input {
             }
         } else if path.is_dir() {
             read_folder(path, &mut input);
+        } else if let Some(pattern) = pattern(path) {
+            read_matches(pattern, &mut input);
         } else {
             let bytes = read_file(path);
             input.take(&path.display().to_string(), bytes, true);
@@ -68,6 +77,43 @@ impl Input {
             }
             Err(error) => self.problems.push(format!("{source}: can't be read: {error}")),
         }
+    }
+}
+
+/// A path that is none but a pattern.
+fn pattern(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists())
+}
+
+/// Files that a pattern finds are read like those of a folder: what is no object
+/// is skipped.
+fn read_matches(pattern: &str, input: &mut Input) {
+    let paths = match glob::glob_with(pattern, AS_A_SHELL) {
+        Ok(paths) => paths,
+        Err(error) => {
+            let at = error.pos + 1;
+            input.problems.push(format!("{pattern}: no file and no pattern either: {} (character {at})", error.msg));
+            return;
+        }
+    };
+    let mut files = 0;
+    for path in paths {
+        match path {
+            Ok(path) if path.is_dir() => read_folder(&path, input),
+            Ok(path) if files < MAX_FILES => {
+                let bytes = read_file(&path);
+                input.take(&path.display().to_string(), bytes, false);
+            }
+            Ok(_) => {
+                input.problems.push(format!("{pattern}: matches more than {MAX_FILES} files; the rest was not read"));
+                return;
+            }
+            Err(error) => input.problems.push(format!("{}: can't be read: {}", error.path().display(), error.error())),
+        }
+        files += 1;
+    }
+    if files == 0 {
+        input.problems.push(format!("{pattern}: no file matches this pattern; `**/` stands for folders of any depth"));
     }
 }
 
@@ -104,7 +150,7 @@ fn is_manifest(path: &Path) -> bool {
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let size = fs::metadata(path)?.len();
     if size > MAX_FILE_BYTES as u64 {
-        return Err(too_large(size));
+        return Err(too_large(&format!("{} MiB", size >> 20)));
     }
     read_bounded(File::open(path)?)
 }
@@ -112,12 +158,10 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > MAX_FILE_BYTES { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+    if bytes.len() > MAX_FILE_BYTES { Err(too_large("more")) } else { Ok(bytes) }
 }
 
-fn too_large(size: u64) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::FileTooLarge,
-        format!("it has {} MiB, at most {} MiB are read", size >> 20, MAX_FILE_BYTES >> 20),
-    )
+fn too_large(size: &str) -> io::Error {
+    let limit = MAX_FILE_BYTES >> 20;
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("a file may have {limit} MiB, and this has {size}; split it"))
 }

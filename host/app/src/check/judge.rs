@@ -1,20 +1,34 @@
 //! One subject, judged as the API server would have it judged: the mutating
 //! calls one after the other, each on the object as edited so far, then the
 //! validating calls on what came of it. A denial ends it, as it ends a write.
+//!
+//! A run has two passes, so that every object is judged among the others as they
+//! would be admitted:
+//!
+//! ```text
+//! mutating pass    each object among the others as they were written
+//! validating pass  each object among the others as the first pass left them
+//! ```
+//! One mutating pass, not several: an object's mutations then never depend on
+//! those of another, so the order of the input doesn't matter, and mutations
+//! look up what none changes (classes, namespaces). What was denied stays
+//! in the second pass as it was written: without it, one denial would bring
+//! others that are gone once it is mended.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{Admitted, Origin, Owner, Policy, Request, Selection, Snapshot, admit};
+use portcullis_core::cluster::{ClusterView, ObjectName};
 use portcullis_core::contract::{Operation, Phase};
 use portcullis_core::edit::{self, Edit, Pointer};
 use portcullis_core::json;
-use portcullis_core::objects::Objects;
 use portcullis_core::report::ObjectReport;
 
+use super::cluster::{Others, View};
 use super::manifest::{Manifest, text};
-use super::others::Others;
+use super::request::{Aim, User};
 use super::review::Write;
 use crate::yaml::{Document, Position};
 
@@ -26,7 +40,7 @@ pub struct Judge {
     policies: Vec<Arc<Policy>>,
     /// Namespaces that have policies of their own.
     namespaces: BTreeSet<String>,
-    cluster: Arc<Objects>,
+    user: User,
     now: Duration,
 }
 
@@ -50,102 +64,94 @@ pub struct Judged {
     /// mutations, without what the API server fills in. None where it was
     /// denied, and on DELETE.
     pub admitted: Option<String>,
-}
-
-/// An object before anything was asked about it.
-struct Sent {
-    document: Document,
-    written: String,
+    /// The fields that nobody set and the API server would fill in.
+    pub defaulted: Vec<Pointer>,
 }
 
 /// One write, or a review that was given.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// An object, what happens to it, and what was there before.
-    Write { manifest: Box<Manifest>, operation: Operation, old: Option<String>, number: usize },
+    /// An object, and what happens to it.
+    Write { manifest: Box<Manifest>, aim: Box<Aim>, number: usize },
     /// A review.
     Review(Document),
 }
 
+/// A task between the two passes.
+#[derive(Debug)]
+pub(super) struct Underway {
+    task: Task,
+    namespace: String,
+    /// The object (of a review: the body) after the mutations that there were.
+    mutated: Option<String>,
+    report: Option<ObjectReport>,
+    refusal: Option<String>,
+}
+
 impl Task {
     /// Where it was read: `file:line`.
-    pub(super) fn place(&self) -> String {
+    fn place(&self) -> String {
         let document = match self {
             Task::Write { manifest, .. } => &manifest.document,
             Task::Review(document) => document,
         };
         format!("{}:{}", document.source, document.start.line)
     }
-}
 
-impl Judge {
-    /// Judges by these policies over what the cluster holds.
-    pub fn new(policies: Vec<Arc<Policy>>, cluster: Arc<Objects>, now: Duration) -> Judge {
-        let namespaces = policies.iter().filter_map(|policy| policy.document.id.namespace.clone()).collect();
-        Judge { policies, namespaces, cluster, now }
+    /// The name of the object that is changed or deleted, where nobody said what
+    /// it was before.
+    pub(super) fn lacks_old(&self) -> Option<ObjectName> {
+        let Task::Write { manifest, aim, .. } = self else { return None };
+        let changes = matches!(aim.operation, Operation::Update | Operation::Delete);
+        let identity = &manifest.identity;
+        (changes && aim.old.is_none() && aim.subresource.is_empty()).then(|| ObjectName {
+            api_version: identity.api_version.clone(),
+            kind: identity.kind.clone(),
+            namespace: Some(identity.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            name: identity.name.clone(),
+        })
     }
 
-    /// Judges one task; an error is a review that can't be read.
-    pub(super) async fn judge(&self, task: Task) -> Result<Judged, String> {
-        match task {
-            Task::Write { manifest, operation, old, number } => self.write(*manifest, operation, old, number).await,
-            Task::Review(document) => self.review(document).await,
+    /// This is what it was before.
+    pub(super) fn set_old(&mut self, old: String) {
+        if let Task::Write { aim, .. } = self {
+            aim.old = Some(old);
         }
     }
 
-    async fn write(
-        &self,
-        manifest: Manifest,
-        operation: Operation,
-        old: Option<String>,
-        number: usize,
-    ) -> Result<Judged, String> {
-        let (object, old_object) = match operation {
-            Operation::Create => (Some(manifest.object.as_str()), None),
-            Operation::Update => (Some(manifest.object.as_str()), Some(old.as_deref().unwrap_or(&manifest.object))),
-            Operation::Delete | Operation::Connect => (None, Some(manifest.object.as_str())),
+    /// Before the first pass.
+    pub(super) fn begin(self) -> Underway {
+        let namespace = match &self {
+            Task::Write { manifest, .. } => manifest.identity.namespace.clone(),
+            Task::Review(document) => namespace_of(document).unwrap_or_default(),
         };
-        let body = Write { operation, manifest: &manifest, object, old_object, number }.body();
-        // Before a CREATE the object itself is not in the cluster yet.
-        let hidden = (operation == Operation::Create).then(|| manifest.object.as_str().into());
-        let sent = Sent { written: manifest.object.clone(), document: manifest.document };
-        let mut judged = self.calls(body, hidden, &manifest.identity.namespace, sent).await?;
-        judged.report.object = manifest.identity;
-        judged.report.warnings.splice(0..0, manifest.warnings.iter().cloned());
-        judged.note_positions = vec![judged.document.start; manifest.warnings.len()];
-        judged.notes = manifest.warnings;
-        Ok(judged)
+        Underway { task: self, namespace, mutated: None, report: None, refusal: None }
+    }
+}
+
+/// The namespace that a review names.
+pub(super) fn namespace_of(review: &Document) -> Option<String> {
+    let parsed = json::Document::parse(review.json.as_bytes()).ok()?;
+    text(parsed.root(), &["request", "namespace"])
+}
+
+impl Judge {
+    /// Judges by these policies what this user writes.
+    pub fn new(policies: Vec<Arc<Policy>>, user: User, now: Duration) -> Judge {
+        let namespaces = policies.iter().filter_map(|policy| policy.document.id.namespace.clone()).collect();
+        Judge { policies, namespaces, user, now }
     }
 
-    async fn review(&self, document: Document) -> Result<Judged, String> {
-        let parsed = json::Document::parse(document.json.as_bytes()).map_err(|error| error.to_string())?;
-        let namespace = text(parsed.root(), &["request", "namespace"]).unwrap_or_default();
-        let body = document.json.clone();
-        let object = ["/request/object", "/request/oldObject"].iter().find_map(|pointer| {
-            let there = parsed.root().pointer(pointer).is_some_and(|value| !value.is_null());
-            there.then(|| document.part(pointer)).flatten()
-        });
-        let object = object.unwrap_or_else(|| document.clone());
-        let sent = Sent { written: object.json.clone(), document: object };
-        let mut judged = self.calls(body, None, &namespace, sent).await?;
-        judged.report.line = document.start.line;
-        Ok(judged)
-    }
-
-    /// All calls for one write, in the API server's order.
-    async fn calls(
-        &self,
-        mut body: String,
-        hidden: Option<Arc<str>>,
-        namespace: &str,
-        sent: Sent,
-    ) -> Result<Judged, String> {
-        let Sent { document, written } = sent;
-        let cluster = Arc::new(Others::new(self.cluster.clone(), hidden));
+    /// One pass over one task; an error is a review that can't be read.
+    pub(super) async fn pass(&self, phase: Phase, mut underway: Underway, view: Arc<View>) -> Result<Underway, String> {
+        if underway.report.as_ref().is_some_and(|report| !report.allowed) {
+            return Ok(underway);
+        }
+        let place = underway.task.place();
+        let cluster: Arc<dyn ClusterView> = Arc::new(Others::new(view, underway.hidden()));
         let snapshot = Snapshot { policies: self.policies.clone(), cluster };
-        let mut report: Option<ObjectReport> = None;
-        let mut refusal = None;
-        for (phase, owner) in self.selections(namespace) {
+        let mut body = underway.body(&self.user);
+        for owner in self.owners(&underway.namespace) {
             let request = Request {
                 selection: Selection { phase, group: None, owner },
                 body: body.as_bytes(),
@@ -153,45 +159,120 @@ impl Judge {
                 now: self.now,
                 origin: Origin::Check,
             };
-            let admitted = admit(&snapshot, request).await.map_err(|error| error.reason)?;
-            if !admitted.allowed && admitted.policies.iter().all(|policy| !policy.enforced) {
-                refusal = Some(admitted.message.clone());
-            }
-            let (allowed, patch) = (admitted.allowed, admitted.patch.clone());
-            match &mut report {
-                None => report = Some(first(admitted, &document)),
-                Some(report) => join(report, admitted),
-            }
-            if !allowed {
+            let admitted = admit(&snapshot, request).await.map_err(|error| format!("{place}: {}", error.reason))?;
+            let patch = admitted.patch.clone();
+            underway.take(admitted);
+            if underway.report.as_ref().is_some_and(|report| !report.allowed) {
                 break;
             }
             if !patch.is_empty() {
-                body = patched(&body, &patch)?;
+                let (edited, object) = patched(&body, &patch).map_err(|reason| format!("{place}: {reason}"))?;
+                underway.mutated = Some(if matches!(underway.task, Task::Review(_)) { edited.clone() } else { object });
+                body = edited;
             }
         }
-        let report = report.ok_or("no phase was asked")?;
-        let stays = report.allowed && report.operation != Operation::Delete.to_string();
-        let admitted = stays.then(|| edit::apply(&written, &report.patch).unwrap_or_else(|_| written.clone()));
-        Ok(Judged { report, document, notes: Vec::new(), note_positions: Vec::new(), refusal, written, admitted })
+        Ok(underway)
     }
 
     /// Whom the API server would ask: the cluster's policies, then the namespace's.
-    fn selections(&self, namespace: &str) -> Vec<(Phase, Owner)> {
-        let mut selections = Vec::with_capacity(4);
-        for phase in [Phase::Mutating, Phase::Validating] {
-            selections.push((phase, Owner::Cluster));
-            if self.namespaces.contains(namespace) {
-                selections.push((phase, Owner::Namespace(namespace.to_owned())));
-            }
+    fn owners(&self, namespace: &str) -> Vec<Owner> {
+        let mut owners = vec![Owner::Cluster];
+        if self.namespaces.contains(namespace) {
+            owners.push(Owner::Namespace(namespace.to_owned()));
         }
-        selections
+        owners
     }
 }
 
-fn first(admitted: Admitted, document: &Document) -> ObjectReport {
+impl Underway {
+    /// The object of the input as it stands in the cluster; none for a review
+    /// and for what is never stored.
+    pub(super) fn stored(&self) -> Option<&str> {
+        let Task::Write { manifest, aim, .. } = &self.task else { return None };
+        // What a mutation made of a Scale is no workload.
+        let mutated = self.mutated.as_deref().filter(|_| aim.instead.is_none());
+        manifest.is_stored().then(|| mutated.unwrap_or(&manifest.object))
+    }
+
+    /// Before a CREATE the object itself is not in the cluster yet.
+    fn hidden(&self) -> Option<String> {
+        match &self.task {
+            Task::Write { aim, .. } if aim.operation == Operation::Create && aim.subresource.is_empty() => {
+                self.stored().map(str::to_owned)
+            }
+            _ => None,
+        }
+    }
+
+    fn body(&self, user: &User) -> String {
+        match &self.task {
+            Task::Write { manifest, aim, number } => {
+                let sent = aim.instead.as_ref().unwrap_or(&manifest.object);
+                let object = self.mutated.as_ref().unwrap_or(sent);
+                Write { manifest, aim, user, object, number: *number }.body()
+            }
+            Task::Review(document) => self.mutated.clone().unwrap_or_else(|| document.json.clone()),
+        }
+    }
+
+    fn take(&mut self, admitted: Admitted) {
+        if !admitted.allowed && admitted.policies.iter().all(|policy| !policy.enforced) {
+            self.refusal = Some(admitted.message.clone());
+        }
+        match &mut self.report {
+            Some(report) => join(report, admitted),
+            none => *none = Some(first(admitted)),
+        }
+    }
+
+    /// After the second pass.
+    pub(super) fn finish(self) -> Result<Judged, String> {
+        let place = self.task.place();
+        let mut report = self.report.ok_or_else(|| format!("{place}: no phase was asked"))?;
+        let stays = report.allowed && report.operation != Operation::Delete.as_str();
+        let (document, written, defaulted, notes) = match self.task {
+            Task::Write { manifest, aim, .. } => {
+                let Manifest { document, written, identity, notes, defaulted, .. } = *manifest;
+                if aim.instead.is_none() {
+                    report.object = identity;
+                }
+                (document, aim.instead.unwrap_or(written), defaulted, notes)
+            }
+            Task::Review(review) => {
+                report.line = review.start.line;
+                report.source = review.source.to_string();
+                let document = object_of(&review).unwrap_or(review);
+                let written = document.json.clone();
+                (document, written, Vec::new(), Vec::new())
+            }
+        };
+        if report.source.is_empty() {
+            report.source = document.source.to_string();
+            report.line = document.start.line;
+        }
+        let admitted = stays.then(|| onto_written(&written, &report.patch)).flatten();
+        let admitted = admitted.or_else(|| stays.then(|| self.mutated.unwrap_or_else(|| written.clone())));
+        let position = |path: &str| if path.is_empty() { document.start } else { document.position_of(path) };
+        let note_positions = notes.iter().map(|note| position(&note.path)).collect();
+        let notes: Vec<String> = notes.into_iter().map(|note| note.message).collect();
+        report.warnings.splice(0..0, notes.iter().cloned());
+        Ok(Judged { report, document, notes, note_positions, refusal: self.refusal, written, admitted, defaulted })
+    }
+}
+
+/// The object of a review, or the old one where there is none.
+fn object_of(review: &Document) -> Option<Document> {
+    let parsed = json::Document::parse(review.json.as_bytes()).ok()?;
+    ["/request/object", "/request/oldObject"].iter().find_map(|pointer| {
+        let there = parsed.root().pointer(pointer).is_some_and(|value| !value.is_null());
+        there.then(|| review.part(pointer)).flatten()
+    })
+}
+
+fn first(admitted: Admitted) -> ObjectReport {
     ObjectReport {
-        source: document.source.to_string(),
-        line: document.start.line,
+        source: String::new(),
+        line: 0,
         object: admitted.object,
         operation: admitted.operation,
         subresource: admitted.subresource,
@@ -213,11 +294,25 @@ fn join(report: &mut ObjectReport, admitted: Admitted) {
     }
 }
 
-/// The review with its object edited.
-fn patched(body: &str, patch: &[Edit]) -> Result<String, String> {
+/// The review with its object edited, and the edited object.
+fn patched(body: &str, patch: &[Edit]) -> Result<(String, String), String> {
     let parsed = json::Document::parse(body.as_bytes()).map_err(|error| error.to_string())?;
     let object = parsed.root().path(&["request", "object"]).ok_or("a patch for a review without an object")?;
     let value = edit::apply_document(object, patch).map_err(|error| error.to_string())?;
-    let replaced = Edit::Replace { path: Pointer::new(["request", "object"]), value };
-    edit::apply_document(parsed.root(), &[replaced]).map_err(|error| error.to_string())
+    let replaced = Edit::Replace { path: Pointer::new(["request", "object"]), value: value.clone() };
+    let edited = edit::apply_document(parsed.root(), &[replaced]).map_err(|error| error.to_string())?;
+    Ok((edited, value))
+}
+
+/// A patch of the object with defaults, on the object without them: what it
+/// replaces there is added here, what it takes away may be absent.
+fn onto_written(written: &str, patch: &[Edit]) -> Option<String> {
+    let parsed = json::Document::parse(written.as_bytes()).ok()?;
+    let absent = |path: &Pointer| parsed.root().pointer(&path.to_string()).is_none();
+    let edits = patch.iter().filter_map(|edit| match edit {
+        Edit::Remove { path } if absent(path) => None,
+        Edit::Replace { path, value } if absent(path) => Some(Edit::Add { path: path.clone(), value: value.clone() }),
+        edit => Some(edit.clone()),
+    });
+    edit::apply_document(parsed.root(), &edits.collect::<Vec<_>>()).ok()
 }

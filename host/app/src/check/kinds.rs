@@ -46,6 +46,21 @@ impl Kinds {
         let custom = self.custom.get(&(group.to_owned(), kind.to_owned()));
         custom.cloned().unwrap_or_else(|| Resource { plural: plural(kind), namespaced: true })
     }
+
+    /// Whether a CustomResourceDefinition of this run defines the kind.
+    pub fn knows_custom(&self, group: &str, kind: &str) -> bool {
+        self.custom.contains_key(&(group.to_owned(), kind.to_owned()))
+    }
+
+    /// Whether the group is Kubernetes' own.
+    pub fn is_built_in(&self, group: &str) -> bool {
+        !OTHERS.contains(&group) && !built_in(group).is_empty()
+    }
+
+    /// Whether the kind is among those that are known by heart.
+    pub fn is_known(&self, group: &str, kind: &str) -> bool {
+        built_in(group).iter().any(|(known, _, _)| *known == kind)
+    }
 }
 
 /// As `meta.UnsafeGuessKindToResource` of k8s.io/apimachinery guesses.
@@ -74,6 +89,9 @@ type Known = (&'static str, &'static str, In);
 fn built_in(group: &str) -> &'static [Known] {
     GROUPS.iter().find(|(name, _)| *name == group).map_or(&[], |(_, kinds)| kinds)
 }
+
+/// Groups below that are not Kubernetes' own.
+const OTHERS: &[&str] = &["cert-manager.io", "gateway.networking.k8s.io", "snapshot.storage.k8s.io", "portcullis.dev"];
 
 static GROUPS: &[(&str, &[Known])] = &[
     (

@@ -1,24 +1,36 @@
-//! From documents to what would be sent to the API server: Lists are opened,
-//! old versions become their successors, a namespace is filled in, and what is
-//! no Kubernetes object is told apart.
-
-use std::sync::Arc;
+//! From documents to what would be sent to the API server, and to what it makes
+//! of it: Lists are opened, old versions become their successors, namespace and
+//! defaults are filled in, and what is no Kubernetes object is told apart.
 
 use portcullis_core::edit::{self, Edit, Pointer};
 use portcullis_core::json::{self, Kind, Value, quote};
 use portcullis_core::report::ObjectIdentity;
 
+use super::convert;
+use super::defaults::{self, Defaulted};
+use super::fields::Fault;
 use super::input::Given;
 use super::kinds::{Kinds, Resource};
+use super::remarks::{Seen, remarks};
 use super::removed::{self, Successor};
+use super::request::is_never_stored;
 use crate::yaml::Document;
 
 /// Lists inside lists, at most.
 const MAX_LIST_DEPTH: usize = 8;
-/// The label that the API server gives every Namespace (NamespaceDefaultLabelName).
-const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// Groups of files that tools read and no API server: kustomize, and kind.
-const TOOL_GROUPS: &[&str] = &["kustomize.config.k8s.io", "kind.x-k8s.io"];
+/// Groups of files that tools read and no API server: kustomize, kind, kubeadm
+/// and the components' own configuration.
+const TOOL_GROUPS: &[&str] = &[
+    "kustomize.config.k8s.io",
+    "kind.x-k8s.io",
+    "kubeadm.k8s.io",
+    "kubelet.config.k8s.io",
+    "kubeproxy.config.k8s.io",
+    "kubescheduler.config.k8s.io",
+    "apiserver.config.k8s.io",
+    "audit.k8s.io",
+    "client.authentication.k8s.io",
+];
 
 /// What a run judges.
 #[derive(Debug, Clone)]
@@ -34,14 +46,18 @@ pub enum Subject {
 pub struct Manifest {
     /// As it was written.
     pub document: Document,
-    /// As it would be sent, in JSON.
+    /// As it would be sent, in JSON: in a version that is served, with its namespace.
+    pub written: String,
+    /// As the API server would have it: with what it fills in.
     pub object: String,
+    /// The fields that it fills in.
+    pub defaulted: Vec<Pointer>,
     /// Which object.
     pub identity: ObjectIdentity,
     /// What the API server calls it.
     pub resource: Resource,
-    /// What to say of it besides what policies say.
-    pub warnings: Vec<String>,
+    /// What to say of it besides what policies say, and of which of its fields.
+    pub notes: Vec<Fault>,
 }
 
 /// What documents hold.
@@ -107,8 +123,21 @@ pub fn learn(kinds: &mut Kinds, given: &[Given]) {
 }
 
 impl Manifest {
+    /// Adds what the API server would refuse, drop or ignore of it.
+    pub fn remark(&mut self, kinds: &Kinds) {
+        let Ok(parsed) = json::Document::parse(self.written.as_bytes()) else { return };
+        let ObjectIdentity { api_version, kind, .. } = &self.identity;
+        let seen = Seen { object: parsed.root(), api_version, kind, resource: &self.resource };
+        self.notes.extend(remarks(seen, kinds));
+    }
+
+    /// Whether the API server would store it: a Scale says something of another object.
+    pub fn is_stored(&self) -> bool {
+        !is_never_stored(&self.identity.api_version, &self.identity.kind)
+    }
+
     fn of(
-        document: Document,
+        mut document: Document,
         implied: Option<(String, String)>,
         kinds: &Kinds,
         namespace: &str,
@@ -136,22 +165,13 @@ impl Manifest {
                 "no Kubernetes object but a tool's own file; render it first, such as with `kubectl kustomize`",
             ));
         }
-        let mut warnings = Vec::new();
-        if let Some(removed) = removed::removed(&api_version, &kind) {
-            let gone = format!("{api_version} {kind} is not served since Kubernetes {}", removed.since);
-            let successor = match removed.successor {
-                Successor::Same(successor) => successor,
-                Successor::Reshaped(successor) => {
-                    return Err(NoObject::NotServed(format!(
-                        "{gone} and is not judged; write it as {successor}, whose fields differ"
-                    )));
-                }
-                Successor::Gone => {
-                    return Err(NoObject::NotServed(format!("{gone}, has no successor and is not judged")));
-                }
-            };
-            warnings.push(format!("{gone}; judged as {successor}, use that"));
+        let mut notes = Vec::new();
+        if let Some((successor, note)) = successor(&api_version, &kind)? {
+            notes.push(note);
             edits.push(Edit::Replace { path: Pointer::new(["apiVersion"]), value: quote(successor) });
+            if kind == "Ingress" {
+                edits.extend(convert::ingress(root));
+            }
             successor.clone_into(&mut api_version);
         }
         let resource = kinds.resource(group(&api_version), &kind);
@@ -160,18 +180,44 @@ impl Manifest {
         let own = text(root, &["metadata", "namespace"]).filter(|namespace| !namespace.is_empty());
         let has_metadata = root.get("metadata").is_none_or(|metadata| metadata.kind() == Kind::Object);
         if resource.namespaced {
-            if own.is_none() && has_metadata {
+            // What is no text stays, and is pointed out: `namespace: n` is false in YAML 1.1.
+            let written = root.path(&["metadata", "namespace"]).filter(|value| !value.is_null());
+            if own.is_none() && has_metadata && written.is_none_or(|value| value.kind() == Kind::String) {
                 edits.push(Edit::Add { path: Pointer::new(["metadata", "namespace"]), value: quote(namespace) });
             }
-            identity.namespace = own.unwrap_or_else(|| namespace.to_owned());
-        }
-        if identity.kind == "Namespace" && identity.api_version == "v1" && has_metadata {
-            let path = Pointer::new(["metadata", "labels", NAMESPACE_NAME_LABEL]);
-            edits.push(Edit::Add { path, value: quote(&identity.name) });
+            identity.namespace = own.clone().unwrap_or_else(|| namespace.to_owned());
         }
         // An edit fails only where a parent is no object: the API server refuses that, so it is sent as it is.
-        let object = edit::apply(&document.json, &edits).unwrap_or_else(|_| document.json.clone());
-        Ok(Manifest { object, identity, resource, warnings, document })
+        let written = edit::apply(&document.json, &edits).unwrap_or_else(|_| document.json.clone());
+        let Defaulted { mut object, fields: defaulted } =
+            defaults::fill(&written, &identity.api_version, &identity.kind);
+        if !resource.namespaced && own.is_some() {
+            // The API server ignores it.
+            let ignored = Edit::Remove { path: Pointer::new(["metadata", "namespace"]) };
+            object = edit::apply(&object, &[ignored]).unwrap_or(object);
+        }
+        if identity.kind == "Secret" && root.get("stringData").is_some() {
+            document.written_as = Some(("data", "stringData"));
+        }
+        Ok(Manifest { written, object, defaulted, identity, resource, notes, document })
+    }
+}
+
+/// The version that an object is judged in where its own is no longer served.
+fn successor(api_version: &str, kind: &str) -> Result<Option<(&'static str, Fault)>, NoObject> {
+    let Some(removed) = removed::removed(api_version, kind) else { return Ok(None) };
+    let gone = format!("{api_version} {kind} is not served since Kubernetes {}", removed.since);
+    let note = |message| Fault { path: "apiVersion".to_owned(), message };
+    match removed.successor {
+        Successor::Same(successor) => Ok(Some((successor, note(format!("{gone}; judged as {successor}, use that"))))),
+        Successor::Converted(successor) => Ok(Some((
+            successor,
+            note(format!("{gone}; judged as {successor} would have it, whose fields differ: write it so")),
+        ))),
+        Successor::Reshaped(successor) => {
+            Err(NoObject::NotServed(format!("{gone} and is not judged; write it as {successor}, whose fields differ")))
+        }
+        Successor::Gone => Err(NoObject::NotServed(format!("{gone}, has no successor and is not judged"))),
     }
 }
 
@@ -223,22 +269,4 @@ pub(super) fn text(value: Value<'_>, path: &[&str]) -> Option<String> {
 
 fn group(api_version: &str) -> &str {
     portcullis_core::objects::group(api_version)
-}
-
-/// The Namespaces that must be there for these objects to be created, with what
-/// the API server gives each: only for a cluster that is known to be complete.
-pub fn implied_namespaces<'m>(manifests: impl Iterator<Item = &'m Manifest> + Clone) -> Vec<Arc<str>> {
-    let given = manifests
-        .clone()
-        .filter(|manifest| manifest.identity.kind == "Namespace" && manifest.identity.api_version == "v1");
-    let given: Vec<&str> = given.map(|manifest| manifest.identity.name.as_str()).collect();
-    let mut named: Vec<&str> = manifests.map(|manifest| manifest.identity.namespace.as_str()).collect();
-    named.retain(|namespace| !namespace.is_empty() && !given.contains(namespace));
-    named.sort_unstable();
-    named.dedup();
-    let namespace = |name: &str| {
-        let name = quote(name);
-        format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":{name},"labels":{{"{NAMESPACE_NAME_LABEL}":{name}}}}}}}"#).into()
-    };
-    named.into_iter().map(namespace).collect()
 }

@@ -1,9 +1,9 @@
 //! API versions that Kubernetes no longer serves, and what took their place.
 //!
 //! Source: <https://kubernetes.io/docs/reference/using-api/deprecation-guide/>.
-//! Where the shape stayed the same an object is judged as its successor would
-//! be; where it changed nothing is judged, because every field might be read
-//! wrongly.
+//! Where the shape stayed the same, or `convert` can give it its new one, an
+//! object is judged as its successor would be; where it changed otherwise
+//! nothing is judged, because every field might be read wrongly.
 
 /// A version that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,14 @@ pub struct Removed {
 pub enum Successor {
     /// The same shape under another apiVersion.
     Same(&'static str),
+    /// Another apiVersion, into which `convert::ingress` brings it.
+    Converted(&'static str),
     /// Another apiVersion in which fields moved.
     Reshaped(&'static str),
     /// Nothing.
     Gone,
 }
-use Successor::{Gone, Reshaped, Same};
+use Successor::{Converted, Gone, Reshaped, Same};
 
 /// Whether a kind is no longer served in this version.
 pub fn removed(api_version: &str, kind: &str) -> Option<Removed> {
@@ -58,7 +60,7 @@ static TABLE: &[Row] = &[
             ("NetworkPolicy", Same("networking.k8s.io/v1")),
         ],
     ),
-    ("extensions/v1beta1", "1.22", &[("Ingress", Reshaped("networking.k8s.io/v1"))]),
+    ("extensions/v1beta1", "1.22", &[("Ingress", Converted("networking.k8s.io/v1"))]),
     ("extensions/v1beta1", "1.16", &[("PodSecurityPolicy", Gone)]),
     (
         "apps/v1beta1",
@@ -100,7 +102,7 @@ static TABLE: &[Row] = &[
     (
         "networking.k8s.io/v1beta1",
         "1.22",
-        &[("Ingress", Reshaped("networking.k8s.io/v1")), ("IngressClass", Same("networking.k8s.io/v1"))],
+        &[("Ingress", Converted("networking.k8s.io/v1")), ("IngressClass", Same("networking.k8s.io/v1"))],
     ),
     ("node.k8s.io/v1beta1", "1.25", &[("RuntimeClass", Same("node.k8s.io/v1"))]),
     ("policy/v1beta1", "1.25", &[("PodDisruptionBudget", Same("policy/v1")), ("PodSecurityPolicy", Gone)]),
@@ -119,6 +121,8 @@ static TABLE: &[Row] = &[
         ],
     ),
     ("storage.k8s.io/v1beta1", "1.27", &[("CSIStorageCapacity", Same("storage.k8s.io/v1"))]),
+    // Kubernetes 1.20's changelog.
+    ("settings.k8s.io/v1alpha1", "1.20", &[("PodPreset", Gone)]),
 ];
 
 #[cfg(test)]
@@ -129,7 +133,10 @@ mod tests {
     fn versions_that_are_gone_name_their_successor() {
         let cases = [
             ("apps/v1beta1", "StatefulSet", Some(("1.16", Same("apps/v1")))),
-            ("extensions/v1beta1", "Ingress", Some(("1.22", Reshaped("networking.k8s.io/v1")))),
+            ("extensions/v1beta1", "Ingress", Some(("1.22", Converted("networking.k8s.io/v1")))),
+            ("networking.k8s.io/v1beta1", "Ingress", Some(("1.22", Converted("networking.k8s.io/v1")))),
+            ("policy/v1beta1", "PodDisruptionBudget", Some(("1.25", Same("policy/v1")))),
+            ("batch/v1beta1", "CronJob", Some(("1.25", Same("batch/v1")))),
             ("policy/v1beta1", "PodSecurityPolicy", Some(("1.25", Gone))),
             ("storage.k8s.io/v1beta1", "CSIStorageCapacity", Some(("1.27", Same("storage.k8s.io/v1")))),
             ("apps/v1", "StatefulSet", None),

@@ -7,20 +7,16 @@ use portcullis_core::json::quote;
 use sha2::{Digest, Sha256};
 
 use super::manifest::Manifest;
-
-/// Who writes: the administrator that kubeadm makes, in the group that it uses
-/// since 1.29 (`system:masters` is often excluded from policies).
-const USER: &str = r#"{"username":"kubernetes-admin","groups":["kubeadm:cluster-admins","system:authenticated"]}"#;
+use super::request::{Aim, User};
 
 /// One write of an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write<'m> {
-    pub(super) operation: Operation,
     pub(super) manifest: &'m Manifest,
-    /// After the operation; None on DELETE.
-    pub(super) object: Option<&'m str>,
-    /// Before it; None on CREATE.
-    pub(super) old_object: Option<&'m str>,
+    pub(super) aim: &'m Aim,
+    pub(super) user: &'m User,
+    /// What is sent: the aim's, the manifest's, or what mutations made of it.
+    pub(super) object: &'m str,
     /// Tells the writes of a run apart.
     pub(super) number: usize,
 }
@@ -28,37 +24,60 @@ pub(super) struct Write<'m> {
 impl Write<'_> {
     /// The review's JSON text.
     pub(super) fn body(&self) -> String {
-        let identity = &self.manifest.identity;
-        let (group, version) = identity.api_version.rsplit_once('/').unwrap_or(("", &identity.api_version));
-        let (group, version) = (quote(group), quote(version));
-        let kind = format!(r#"{{"group":{group},"version":{version},"kind":{}}}"#, quote(&identity.kind));
-        let resource =
-            format!(r#"{{"group":{group},"version":{version},"resource":{}}}"#, quote(&self.manifest.resource.plural));
+        let Write { manifest, aim, user, .. } = *self;
+        let identity = &manifest.identity;
+        let kind = named(&aim.kind.0, "kind", &aim.kind.1);
+        let resource = named(&aim.resource.0, "resource", &aim.resource.1);
         let mut body = format!(
             r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"{}","kind":{kind},"resource":{resource},"requestKind":{kind},"requestResource":{resource}"#,
             self.uid(),
         );
-        // The API server leaves both out where they are empty. A Namespace's is its own name.
+        // The API server leaves each out where it is empty. A Namespace's namespace is its own name.
         let is_namespace = identity.kind == "Namespace" && identity.api_version == "v1";
         let namespace = if is_namespace { &identity.name } else { &identity.namespace };
-        for (field, value) in [("name", &identity.name), ("namespace", namespace)] {
+        let subresource = &aim.subresource;
+        let fields = [
+            ("subResource", subresource),
+            ("requestSubResource", subresource),
+            ("name", &identity.name),
+            ("namespace", namespace),
+        ];
+        for (field, value) in fields {
             if !value.is_empty() {
                 let _ = write!(body, r#","{field}":{}"#, quote(value));
             }
         }
-        let options = match self.operation {
+        let options = match aim.operation {
             Operation::Create => "CreateOptions",
             Operation::Update => "UpdateOptions",
-            Operation::Delete | Operation::Connect => "DeleteOptions",
+            Operation::Delete => "DeleteOptions",
+            Operation::Connect => "",
         };
+        let options = match options {
+            "" => "null".to_owned(),
+            kind => format!(r#"{{"kind":"{kind}","apiVersion":"meta.k8s.io/v1"}}"#),
+        };
+        let (object, old_object) = self.objects();
+        let groups: Vec<String> = user.groups.iter().map(|group| quote(group)).collect();
         let _ = write!(
             body,
-            r#","operation":"{}","userInfo":{USER},"object":{},"oldObject":{},"dryRun":false,"options":{{"kind":"{options}","apiVersion":"meta.k8s.io/v1"}}}}}}"#,
-            self.operation,
-            self.object.unwrap_or("null"),
-            self.old_object.unwrap_or("null"),
+            r#","operation":"{}","userInfo":{{"username":{},"groups":[{}]}},"object":{object},"oldObject":{old_object},"dryRun":false,"options":{options}}}}}"#,
+            aim.operation,
+            quote(&user.name),
+            groups.join(","),
         );
         body
+    }
+
+    /// What there is after the operation, and what was there before.
+    fn objects(&self) -> (&str, &str) {
+        let before = self.aim.old.as_deref();
+        match self.aim.operation {
+            Operation::Create | Operation::Connect => (self.object, "null"),
+            // Where nothing is known of what was there, nothing has changed.
+            Operation::Update => (self.object, before.unwrap_or(&self.manifest.object)),
+            Operation::Delete => ("null", before.unwrap_or(&self.manifest.object)),
+        }
     }
 
     /// A UUID (RFC 9562, version 8) that is the same in every run.
@@ -79,4 +98,10 @@ impl Write<'_> {
         }
         uid
     }
+}
+
+/// `{"group", "version"}` with a kind or a resource.
+fn named(api_version: &str, field: &str, name: &str) -> String {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    format!(r#"{{"group":{},"version":{},"{field}":{}}}"#, quote(group), quote(version), quote(name))
 }

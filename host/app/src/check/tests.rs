@@ -12,14 +12,15 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use portcullis_core::admit::Policy;
 use portcullis_core::cluster::{Answer, ObjectName, Query};
-use portcullis_core::contract::{Description, RawEdit, RawReview};
+use portcullis_core::contract::{Description, Operation, RawEdit, RawReview};
 use portcullis_core::evaluate::{Call, Evaluate, Evaluation};
 use portcullis_core::matching::Matcher;
 use portcullis_core::policy::{PolicyDocument, PolicyId, PolicySpec};
 use portcullis_core::report::Report;
 use serde_json::{Value, json};
 
-use super::{Options, Prepared};
+use super::request::{Manner, User};
+use super::{Judged, Options, Prepared};
 use crate::report::{palette::Palette, text};
 
 /// Labels ConfigMaps without a tier, in the mutating phase.
@@ -72,6 +73,11 @@ impl Evaluate for Show {
                 let message = format!("{found}, {count} others, complete {}", incomplete.is_none());
                 findings.push(json!({"rule": "lookup", "level": "warn", "message": message}));
             }
+            if let Some(selector) = annotations["count"].as_str() {
+                let query = Query { api_version: "v1".into(), kind: "ConfigMap".into(), namespace: None, label_selector: Some(selector.into()), key: None, limit: 10 };
+                let (count, _) = call.cluster.count(&query).await.unwrap();
+                findings.push(json!({"rule": "count", "level": "warn", "message": format!("{count} with {selector}")}));
+            }
             let findings = findings.iter().map(Value::to_string).collect();
             done(RawReview { findings, ..RawReview::default() }).await
         }
@@ -84,9 +90,9 @@ fn done(review: RawReview) -> BoxFuture<'static, Evaluation> {
 }
 
 fn policy(name: &str, phase: &str, writes: Value, evaluator: Arc<dyn Evaluate>) -> Arc<Policy> {
-    let rules = ["tier", "show", "lookup"].map(|id| json!({"id": id}));
+    let rules = ["tier", "show", "lookup", "count"].map(|id| json!({"id": id}));
     let lookup = |kind: &str| json!({"apiVersion": "v1", "kind": kind, "fields": "value", "verbs": ["get", "count"], "optional": true});
-    let every = json!([{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]}]);
+    let every = json!([{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*", "deployments/status"], "operations": ["*"]}]);
     let tree = json!("value");
     let kinds = [("v1", "ConfigMap"), ("apps/v1", "Deployment"), ("x.io/v1", "Mouse"), ("v1", "Namespace")];
     let reads =
@@ -125,14 +131,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn options(folder: &Path, inputs: &[&str]) -> Options {
     let inputs = inputs.iter().map(|input| folder.join(input)).collect();
-    Options {
-        inputs,
-        cluster: Vec::new(),
-        complete: false,
-        old: Vec::new(),
-        operation: None,
-        namespace: "default".into(),
-    }
+    Options { inputs, namespace: "default".into(), ..Options::default() }
 }
 
 struct Ran {
@@ -246,7 +245,10 @@ async fn what_is_named_must_be_an_object() {
 
 #[tokio::test]
 async fn versions_that_are_gone_are_judged_as_their_successor_or_not_at_all() {
-    let old = "apiVersion: apps/v1beta2\nkind: Deployment\nmetadata: {name: d, labels: {tier: none}}\n---\napiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: i}\n";
+    let pod = "{spec: {containers: [{name: a}]}}";
+    let old = format!(
+        "apiVersion: apps/v1beta2\nkind: Deployment\nmetadata: {{name: d, labels: {{tier: none}}}}\nspec: {{selector: {{}}, template: {pod}}}\n---\napiVersion: autoscaling/v2beta1\nkind: HorizontalPodAutoscaler\nmetadata: {{name: i}}\n"
+    );
     let expected = "\
 warning: apps/v1beta2 Deployment is not served since Kubernetes 1.16; judged as apps/v1, use that
   --> o.yaml:1:1 (Deployment default/d)
@@ -254,14 +256,47 @@ denied[show/tier]: tier none is nobody's
   --> o.yaml:3:30 (Deployment default/d: metadata.labels.tier)
   help: name a tier
 ";
-    let ran = check(&[("o.yaml", old)], &["o.yaml"], expected).await;
+    let ran = check(&[("o.yaml", &old)], &["o.yaml"], expected).await;
     assert_eq!(ran.report.results[0].object.api_version, "apps/v1");
     assert_eq!(
         ran.warnings,
         [
-            "o.yaml:5: extensions/v1beta1 Ingress is not served since Kubernetes 1.22 and is not judged; write it as networking.k8s.io/v1, whose fields differ"
+            "o.yaml:6: autoscaling/v2beta1 HorizontalPodAutoscaler is not served since Kubernetes 1.25 and is not judged; write it as autoscaling/v2, whose fields differ"
         ]
     );
+}
+
+#[tokio::test]
+async fn an_old_ingress_is_judged_in_its_new_shape() {
+    let ingress = "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: i, labels: {tier: a}}\nspec: {backend: {serviceName: web, servicePort: 80}}\n";
+    let judged = judged(&[("i.yaml", ingress)], |_, _| {}).await;
+    let written: Value = serde_json::from_str(&judged.written).unwrap();
+    assert_eq!(written["spec"], json!({"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}));
+    assert_eq!(judged.report.object.api_version, "networking.k8s.io/v1");
+    assert_eq!(
+        judged.notes,
+        [
+            "extensions/v1beta1 Ingress is not served since Kubernetes 1.22; judged as networking.k8s.io/v1 would have it, whose fields differ: write it so"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_the_api_server_would_drop_is_pointed_out_where_it_stands() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, labels: {tier: a}}\nspec:\n  selector: {}\n  template:\n    volumes: []\n    spec: {containers: [{name: a}]}\n";
+    let judged = judged(&[("d.yaml", deployment)], |_, _| {}).await;
+    assert_eq!(judged.note_positions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["7:5"]);
+    assert!(judged.notes[0].ends_with("did you mean \"spec.template.spec.volumes\"?"), "{:?}", judged.notes);
+    assert_eq!(judged.report.warnings, judged.notes);
+}
+
+#[tokio::test]
+async fn a_finding_on_what_came_from_string_data_stands_there() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  password: hunter2\n";
+    let judged = judged(&[("s.yaml", secret)], |_, _| {}).await;
+    assert_eq!(judged.document.position_of("data.password").to_string(), "5:3");
+    assert_eq!(judged.document.position_of("data[password]").to_string(), "5:3");
+    assert_eq!(judged.document.position_of("metadata.name").to_string(), "3:12");
 }
 
 #[tokio::test]
@@ -300,8 +335,11 @@ async fn old_objects_make_it_an_update_and_an_operation_can_be_named() {
     let given = options(folder.path(), &["m.yaml"]);
     let update = Options { old: vec![folder.path().join("old.yaml")], ..given.clone() };
     assert!(first_line(update).await.contains("UPDATE configmaps"));
-    let delete =
-        Options { operation: Some(portcullis_core::contract::Operation::Delete), namespace: "n".into(), ..given };
+    let delete = Options {
+        manner: Manner { operation: Some(Operation::Delete), ..Manner::default() },
+        namespace: "n".into(),
+        ..given
+    };
     let said = first_line(delete).await;
     assert!(said.contains("DELETE configmaps n/a in n") && said.ends_with("old true"), "{said}");
 }
@@ -336,4 +374,117 @@ async fn control_characters_of_a_manifest_stay_in_it() {
     let folder = folder(&[("m.yaml", map)]);
     let ran = ran(folder.path(), &options(folder.path(), &["m.yaml"])).await;
     assert!(!ran.text.contains('\u{1b}') && ran.text.contains("\\u{1b}"), "{}", ran.text);
+}
+
+/// The object of the only result, as it would be admitted, and what was said of it.
+async fn judged(files: &[(&str, &str)], change: impl FnOnce(&Path, &mut Options)) -> Judged {
+    let folder = folder(files);
+    let mut options = options(folder.path(), &[files[0].0]);
+    change(folder.path(), &mut options);
+    let prepared = Prepared::read(&options);
+    assert_eq!((&prepared.problems, &prepared.warnings), (&Vec::new(), &Vec::new()));
+    let mut judged = prepared.judge(policies(), Duration::from_secs(1)).collect::<Vec<_>>().await;
+    assert_eq!(judged.len(), 1);
+    judged.remove(0).unwrap()
+}
+
+#[tokio::test]
+async fn what_would_be_admitted_is_what_was_written_with_the_mutations() {
+    let admitted = judged(&[("m.yaml", MAP)], |_, _| {}).await;
+    let object = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let mut expected = object(&admitted.written);
+    assert_eq!(expected["metadata"]["namespace"], "default");
+    expected["metadata"]["labels"] = json!({"tier": "filled"});
+    assert_eq!(object(admitted.admitted.as_ref().unwrap()), expected);
+
+    let denied = judged(
+        &[("m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {tier: none}}\n")],
+        |_, _| {},
+    );
+    assert_eq!(denied.await.admitted, None);
+    let deleted = judged(&[("m.yaml", MAP)], |_, options| options.manner.operation = Some(Operation::Delete)).await;
+    assert_eq!((deleted.report.allowed, deleted.admitted), (true, None));
+}
+
+#[tokio::test]
+async fn what_the_api_server_fills_in_is_judged_but_not_taken_for_written() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, labels: {tier: a}}\nspec: {selector: {}, template: {spec: {containers: [{name: a, image: b}]}}}\n";
+    let judged = judged(&[("d.yaml", deployment)], |_, _| {}).await;
+    assert!(!judged.written.contains("replicas") && !judged.admitted.unwrap().contains("replicas"));
+    assert!(judged.defaulted.iter().any(|path| path.to_string() == "/spec/replicas"), "{:?}", judged.defaulted);
+    assert_eq!(judged.notes, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn others_are_seen_as_they_would_be_admitted_in_whatever_order() {
+    // `b` looks up how many others have the label that only the mutation sets.
+    let map = |name: &str, annotations: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{{annotations}}}}}\n")
+    };
+    let (plain, counting) = (map("a", ""), map("b", "count: tier=filled"));
+    for text in [format!("{plain}---\n{counting}"), format!("{counting}---\n{plain}")] {
+        let ran = check_lines(&text).await;
+        assert_eq!(ran, ["warning[show/count]: 1 with tier=filled"], "{text}");
+    }
+}
+
+async fn check_lines(text: &str) -> Vec<String> {
+    let folder = folder(&[("m.yaml", text)]);
+    let ran = ran(folder.path(), &options(folder.path(), &["m.yaml"])).await;
+    ran.text.lines().filter(|line| !line.starts_with(' ')).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_request_is_made_as_the_flags_say() {
+    let first_line = async |change: &dyn Fn(&Path, &mut Options), files: &[(&str, &str)]| {
+        let judged = judged(files, change).await;
+        let findings = judged.report.policies.iter().flat_map(|policy| &policy.findings);
+        let message = findings.map(|finding| finding.message.clone()).next().unwrap_or_default();
+        (message, judged)
+    };
+    let manner = |subresource: Option<&str>, user: Option<&str>| Manner {
+        subresource: subresource.map(Into::into),
+        user: user.map(|name| User::acting_as(name, &[])).unwrap_or_default(),
+        operation: None,
+    };
+    let map = [("m.yaml", MAP)];
+    let (said, _) = first_line(&|_, options| options.manner = manner(None, Some("jane")), &map).await;
+    assert!(said.contains("by jane"), "{said}");
+
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop, labels: {tier: a}, annotations: {show: x}}\nspec: {replicas: 2, selector: {}, template: {spec: {containers: [{name: a}]}}}\n";
+    let (said, judged) =
+        first_line(&|_, options| options.manner = manner(Some("status"), None), &[("d.yaml", deployment)]).await;
+    assert!(said.starts_with("UPDATE deployments shop/d") && said.ends_with("old true"), "{said}");
+    assert_eq!(judged.report.subresource.as_deref(), Some("status"));
+}
+
+#[tokio::test]
+async fn a_scale_is_sent_to_the_workload_of_its_name() {
+    let scale = "apiVersion: autoscaling/v1\nkind: Scale\nmetadata: {name: d, namespace: shop}\nspec: {replicas: 5}\n";
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop, labels: {tier: a}}\nspec: {replicas: 2, selector: {}, template: {spec: {containers: [{name: a}]}}}\n";
+    let files = [("s.yaml", scale), ("d.yaml", deployment)];
+    let by_cluster = judged(&files, |folder, options| options.cluster = vec![folder.join("d.yaml")]).await;
+    let by_flag =
+        judged(&[("d.yaml", deployment)], |_, options| options.manner.subresource = Some("scale".into())).await;
+    for judged in [&by_cluster, &by_flag] {
+        let report = &judged.report;
+        assert_eq!((report.operation.as_str(), report.subresource.as_deref()), ("UPDATE", Some("scale")));
+        assert!(judged.written.contains("Scale"), "{}", judged.written);
+    }
+    let folder = folder(&files);
+    let alone = Prepared::read(&options(folder.path(), &["s.yaml"]));
+    assert!(alone.warnings[0].contains("no workload of this name"), "{:?}", alone.warnings);
+}
+
+#[tokio::test]
+async fn patterns_are_matched_as_a_shell_would() {
+    let folder = folder(&[("a/m.yaml", MAP), ("a/b/n.yaml", MAP), ("a/values.yaml", "x: 1"), ("a/.hidden.yaml", MAP)]);
+    let read = |pattern: &str| Prepared::read(&options(folder.path(), &[pattern]));
+    assert_eq!((read("a/*.yaml").len(), read("a/*.yaml").skipped.len()), (1, 1));
+    assert_eq!(read("**/*.yaml").len(), 2);
+    assert_eq!(read("*").len(), 2);
+    assert!(
+        read("b/*.yaml").problems[0].ends_with("no file matches this pattern; `**/` stands for folders of any depth")
+    );
+    assert!(read("a/[.yaml").problems[0].contains("no file and no pattern either"), "{:?}", read("a/[.yaml").problems);
 }

@@ -16,7 +16,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::lenient::{self, Indented};
 use super::scalar::{self, Scalar};
-use super::{Chunk, Contents, Document, MAX_DOCUMENT_VALUES, Position, SyntaxError, positions::Lines, write};
+use super::{Chunk, Contents, Document, MAX_DOCUMENT_VALUES, Origin, Position, SyntaxError, positions::Lines, write};
 
 /// A node of the graph.
 #[derive(Debug)]
@@ -87,16 +87,23 @@ pub(super) fn read(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
     let mut text = Cow::Borrowed(chunk.text);
     let mut indented = Vec::new();
     let mut contents = attempt(source, chunk, &text, &indented);
-    while let Some(line) = contents.errors.first().map(|error| error.position.line - chunk.lines_before) {
-        let Some((deeper, region)) = lenient::indent(&text, line).filter(|_| indented.len() < lenient::MAX_REGIONS)
-        else {
+    for _ in 0..lenient::MAX_REGIONS {
+        let Some(error) = contents.errors.first() else { break };
+        let at = (error.position.line, error.position.column);
+        let line = error.position.line - chunk.lines_before;
+        let widths = indented.iter().filter(|region: &&Indented| region.lines.contains(&line));
+        let column = error.position.column + widths.map(|region| region.width).sum::<usize>();
+        if let Some(spaced) = lenient::spaced(&text, line, column) {
+            text = Cow::Owned(spaced);
+        } else if let Some((deeper, region)) = lenient::indent(&text, line) {
+            text = Cow::Owned(deeper);
+            indented.push(region);
+        } else {
             break;
-        };
-        text = Cow::Owned(deeper);
-        indented.push(region);
+        }
         let next = attempt(source, chunk, &text, &indented);
         // An error that stays where it was had another reason.
-        if next.errors.first().is_some_and(|error| error.position.line - chunk.lines_before <= line) {
+        if next.errors.first().is_some_and(|error| (error.position.line, error.position.column) <= at) {
             break;
         }
         contents = next;
@@ -339,7 +346,8 @@ impl<'s> Composer<'s> {
         let (json, positions) =
             write::write(&self.nodes, root).ok_or_else(|| SyntaxError::too_large(self.source, start))?;
         let repeated = self.repeated.clone();
-        Ok(Some(Document { source: self.source.clone(), start, json, positions, repeated }))
+        let origin = Origin::default();
+        Ok(Some(Document { source: self.source.clone(), start, json, positions, repeated, written_as: None, origin }))
     }
 }
 

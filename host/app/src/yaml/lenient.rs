@@ -1,6 +1,6 @@
-//! What libyaml, and so kubectl, takes and a YAML 1.2 parser refuses: lines of a
-//! flow collection or of a quoted text that are not indented deeper than the
-//! block around it.
+//! What libyaml, and so kubectl, takes and a YAML 1.2 parser refuses: a tab
+//! between a colon and its value, and lines of a flow collection or of a quoted
+//! text that are not indented deeper than the block around it.
 //!
 //! ```text
 //! metadata:
@@ -52,6 +52,20 @@ pub(super) fn indent(text: &str, line: usize) -> Option<(String, Indented)> {
         indented.push_str(content);
     }
     Some((indented, Indented { lines: number + 1..=last, width }))
+}
+
+/// The text with the tab made a space that follows a colon at this place; none
+/// where there is no such tab. Columns stay.
+pub(super) fn spaced(text: &str, line: usize, column: usize) -> Option<String> {
+    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let content = text[start..].lines().next()?;
+    // The parser names the colon, or what follows it.
+    let candidates = content.char_indices().skip(column.saturating_sub(2)).take(3);
+    let tab =
+        candidates.map(|(at, _)| at).find(|at| content[*at..].starts_with('\t') && content[..*at].ends_with(':'))?;
+    let mut spaced = text.to_owned();
+    spaced.replace_range(start + tab..=start + tab, " ");
+    Some(spaced)
 }
 
 /// Where in a line a value begins that may go on in the next line.

@@ -21,12 +21,14 @@ mod scalar;
 mod tests;
 mod write;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use portcullis_core::json;
 use serde_json::value::RawValue;
 
 pub use error::SyntaxError;
+pub(crate) use positions::step;
 pub use positions::{Position, Positions};
 
 /// Bytes that one file may have: twice what the largest review has.
@@ -52,6 +54,23 @@ pub struct Document {
     /// to kubectl; whoever reads the document has to report the others, or to
     /// refuse it.
     pub repeated: Vec<SyntaxError>,
+    /// A field of the object as others see it, and the one that it was written
+    /// as: `data` of a Secret may come from `stringData`.
+    pub written_as: Option<(&'static str, &'static str)>,
+    /// The text that it was read from.
+    pub origin: Origin,
+}
+
+/// The text of a file, and which part of it a document was read from. Kept, not
+/// read again: standard input and pipes can be read once.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The whole file, decoded, without a byte order mark.
+    pub text: Arc<str>,
+    /// The part between two `---`; it may hold several documents.
+    pub chunk: Range<usize>,
+    /// Lines of the file before that part.
+    pub lines_before: usize,
 }
 
 /// What a text holds.
@@ -74,9 +93,14 @@ pub fn read(source: &str, bytes: &[u8]) -> Contents {
             return contents;
         }
     };
+    let kept: Arc<str> = text.as_ref().into();
     for chunk in split(&text) {
-        let read =
+        let mut read =
             if begins_as_json(chunk.text) { read_json_or_yaml(&source, chunk) } else { read_yaml(&source, chunk) };
+        for document in &mut read.documents {
+            let range = chunk.begin..chunk.begin + chunk.text.len();
+            document.origin = Origin { text: kept.clone(), chunk: range, lines_before: chunk.lines_before };
+        }
         contents.documents.extend(read.documents);
         contents.errors.extend(read.errors);
     }
@@ -130,16 +154,27 @@ impl Document {
     /// Where the value of a path such as `spec.volumes[0].name` was written, or
     /// the nearest value around it.
     pub fn position_of(&self, path: &str) -> Position {
-        match json::Document::parse(self.json.as_bytes()) {
-            Ok(document) => self.positions.of_path(document.root(), path).unwrap_or(self.start),
-            Err(_) => self.start,
-        }
+        let Ok(document) = json::Document::parse(self.json.as_bytes()) else { return self.start };
+        let root = document.root();
+        let moved = self.written_as.and_then(|(seen, written)| {
+            let rest = path.strip_prefix(seen).filter(|rest| rest.starts_with(['.', '[']))?;
+            self.positions.of_whole_path(root, &format!("{written}{rest}"))
+        });
+        moved.or_else(|| self.positions.of_path(root, path)).unwrap_or(self.start)
     }
 
     fn slice(&self, value: json::Value<'_>) -> Document {
         let positions = self.positions.below(value.span().start);
         let start = positions.at(0).unwrap_or(self.start);
-        Document { source: self.source.clone(), start, json: value.raw().to_owned(), positions, repeated: Vec::new() }
+        Document {
+            source: self.source.clone(),
+            start,
+            json: value.raw().to_owned(),
+            positions,
+            repeated: Vec::new(),
+            written_as: None,
+            origin: self.origin.clone(),
+        }
     }
 }
 
@@ -147,8 +182,25 @@ impl Document {
 #[derive(Debug, Clone, Copy)]
 struct Chunk<'t> {
     text: &'t str,
+    /// Where it begins in the file.
+    begin: usize,
     /// Lines of the file before it.
     lines_before: usize,
+}
+
+/// Whether this text, written plain in a block, is read as that very text and
+/// not as a number, a bool, null or a merge key.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    let resolved = scalar::resolve(text, saphyr_parser::ScalarStyle::Plain, None);
+    text != "<<" && matches!(resolved, Ok(scalar::Scalar::Text(_)))
+}
+
+/// The text of a file, as [`read`] takes it.
+///
+/// # Errors
+/// That it is no text.
+pub(crate) fn decode(source: &str, bytes: &[u8]) -> Result<String, SyntaxError> {
+    encoding::decode(&source.into(), bytes).map(std::borrow::Cow::into_owned)
 }
 
 /// Splits at lines that begin with `---`, as kubectl does, so that a broken
@@ -162,14 +214,14 @@ fn split(text: &str) -> Vec<Chunk<'_>> {
         let separates =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if separates && has_content {
-            chunks.push(Chunk { text: &text[begin..offset], lines_before });
+            chunks.push(Chunk { text: &text[begin..offset], begin, lines_before });
             (begin, lines_before, has_content) = (offset, number, false);
         }
         has_content |= separates || !matches!(line.trim_start().chars().next(), None | Some('#' | '%'));
         offset += line.len();
     }
     if has_content {
-        chunks.push(Chunk { text: &text[begin..], lines_before });
+        chunks.push(Chunk { text: &text[begin..], begin, lines_before });
     }
     chunks
 }
@@ -179,6 +231,16 @@ fn begins_as_json(text: &str) -> bool {
 }
 
 fn read_yaml(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
+    let head = chunk.text.lines().take_while(|line| line.is_empty() || line.starts_with(['%', '#'])).enumerate();
+    let other_version = |line: &str| {
+        line.strip_prefix("%YAML")
+            .is_some_and(|rest| rest.split_whitespace().next().is_some_and(|version| version != "1.1"))
+    };
+    if let Some((number, _)) = head.into_iter().find(|(_, line)| other_version(line)) {
+        let position = Position { line: chunk.lines_before + number + 1, column: 1 };
+        let what = "kubectl reads YAML 1.1 and refuses this directive; take it away";
+        return Contents { documents: Vec::new(), errors: vec![SyntaxError::new(source, position, what)] };
+    }
     compose::read(source, chunk)
 }
 
@@ -220,6 +282,8 @@ fn read_json(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
                     json: text.to_owned(),
                     positions,
                     repeated: Vec::new(),
+                    written_as: None,
+                    origin: Origin::default(),
                 });
             }
             Err(error) => {

@@ -82,10 +82,19 @@ impl Positions {
         let mut nearest = root;
         let mut rest = path.trim_start_matches('.');
         while !rest.is_empty() {
-            let Some((value, after)) = step(nearest, rest) else { break };
+            let Some((value, _, after)) = step(nearest, rest) else { break };
             (nearest, rest) = (value, after);
         }
         self.at(nearest.span().start)
+    }
+
+    /// Of the value at such a path, if it is there.
+    pub fn of_whole_path(&self, root: Value<'_>, path: &str) -> Option<Position> {
+        let (mut value, mut rest) = (root, path);
+        while !rest.is_empty() {
+            (value, rest) = step(value, rest)?;
+        }
+        self.at(value.span().start)
     }
 
     /// Of the value at a JSON Pointer, or the nearest value around it.
@@ -100,8 +109,8 @@ impl Positions {
     }
 }
 
-/// One step down a path, and what is left of the path.
-fn step<'v, 'p>(value: Value<'v>, path: &'p str) -> Option<(Value<'v>, &'p str)> {
+/// One step down a path: the value there, what leads to it, and what is left of the path.
+pub(crate) fn step<'v, 'p>(value: Value<'v>, path: &'p str) -> Option<(Value<'v>, &'p str, &'p str)> {
     if let Some(inner) = path.strip_prefix('[') {
         let end = inner.find(']')?;
         let after = inner[end + 1..].trim_start_matches('.');
@@ -110,13 +119,13 @@ fn step<'v, 'p>(value: Value<'v>, path: &'p str) -> Option<(Value<'v>, &'p str)>
             Kind::Array => value.at(key.parse().ok()?)?,
             _ => value.get(key)?,
         };
-        return Some((found, after));
+        return Some((found, key, after));
     }
     // A key may hold dots: the shortest that is there wins.
     path.match_indices(['.', '['])
         .map(|(end, _)| end)
         .chain([path.len()])
-        .find_map(|end| Some((value.get(&path[..end])?, path[end..].trim_start_matches('.'))))
+        .find_map(|end| Some((value.get(&path[..end])?, &path[..end], path[end..].trim_start_matches('.'))))
 }
 
 impl Lines {

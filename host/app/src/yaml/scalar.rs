@@ -4,6 +4,8 @@
 //! A number that is written as JSON writes numbers keeps its text; others get
 //! the shortest JSON number of the same value.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_core::json;
 use saphyr_parser::{ScalarStyle, Tag};
 
@@ -40,9 +42,9 @@ pub(super) enum ScalarError {
         /// As written.
         tag: String,
     },
-    /// `!!binary`.
-    #[error("the tag !!binary has no meaning in a manifest; write the base64 text without it")]
-    Binary,
+    /// `!!binary` of what is no base64, or of bytes that are no text.
+    #[error("{0}; JSON holds texts: without the tag !!binary the base64 itself is one")]
+    Binary(&'static str),
 }
 
 /// Resolves a scalar by its tag, style and text.
@@ -58,7 +60,7 @@ pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Resu
         return Ok(Scalar::Text(text.to_owned()));
     }
     if tag == Some("binary") {
-        return Err(ScalarError::Binary);
+        return binary(text);
     }
     let plain = plain(text);
     let fits = match (tag, &plain) {
@@ -81,6 +83,13 @@ pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Resu
         Plain::Float(None) => Scalar::NotFinite,
         Plain::Text => Scalar::Text(text.to_owned()),
     })
+}
+
+/// goyaml decodes it, and JSON can hold what comes of it only as a text.
+fn binary(text: &str) -> Result<Scalar, ScalarError> {
+    let base64: String = text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
+    let bytes = STANDARD.decode(base64).map_err(|_| ScalarError::Binary("this is not base64"))?;
+    String::from_utf8(bytes).map(Scalar::Text).map_err(|_| ScalarError::Binary("these bytes are not UTF-8"))
 }
 
 impl Scalar {
@@ -124,7 +133,7 @@ fn number(text: &str) -> Plain {
     float(text, &digits)
 }
 
-/// As Go's `strconv.ParseInt` reads base 0, to 64 bits, or more in a prefixed base.
+/// As Go's `strconv.ParseInt` and `ParseUint` read base 0.
 fn integer(text: &str) -> Option<String> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => ("-", &text[1..]),
@@ -142,10 +151,9 @@ fn integer(text: &str) -> Option<String> {
     if !digits.chars().all(|digit| digit.is_digit(radix)) {
         return None;
     }
-    let value = u128::from_str_radix(digits, radix).ok()?;
-    // Past 64 bits goyaml reads what is written as decimal digits as a float.
-    let wide = value > u128::from(u64::MAX);
-    if wide && (prefix.is_empty() || !prefix.ends_with(['x', 'o', 'b'])) {
+    // Past 64 bits it is none: decimal digits are then read as a float, others as a text.
+    let value = u64::from_str_radix(digits, radix).ok()?;
+    if sign == "-" && value > i64::MIN.unsigned_abs() {
         return None;
     }
     Some(if value == 0 { "0".to_owned() } else { format!("{sign}{value}") })

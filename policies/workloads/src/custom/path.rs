@@ -117,7 +117,8 @@ pub(super) fn numbers(root: &Node<'_>, path: &str) -> Vec<i64> {
 fn reads(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text.eq_ignore_ascii_case(wanted),
-        Value::Bool(_) | Value::Number(_) => value.to_string() == wanted,
+        Value::Bool(is) => wanted == if *is { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == wanted,
         _ => false,
     }
 }

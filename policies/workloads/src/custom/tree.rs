@@ -1,4 +1,9 @@
 //! What is read of an operator's resource: every path that its rows name.
+//!
+//! Grown in place, path by path: a module describes itself with some hundreds
+//! of these at load.
+
+use std::collections::BTreeMap;
 
 use portcullis_sdk::{Metadata, Tree, tree_of};
 
@@ -7,51 +12,84 @@ use crate::catalogue::{CustomKind, StoragePlace};
 
 /// The tree of a kind.
 pub(super) fn of(custom: &CustomKind) -> Tree {
-    let replicas = custom.replicas.iter().map(|path| match path.strip_suffix('#') {
-        Some(list) => along(list, Tree::each(Tree::Nothing)),
-        None => along(path, Tree::Value),
-    });
-    let places = custom.places.iter().map(place);
-    replicas.chain(places).fold(Tree::field("metadata", tree_of::<Metadata>()), Tree::merge)
+    let mut tree = Tree::field("metadata", tree_of::<Metadata>());
+    for path in custom.replicas {
+        match path.strip_suffix('#') {
+            Some(list) => put(&mut tree, &[list], Tree::each(Tree::Nothing)),
+            None => put(&mut tree, &[path], Tree::Value),
+        }
+    }
+    for place in custom.places {
+        put_place(&mut tree, place);
+    }
+    tree
 }
 
-fn place(place: &StoragePlace) -> Tree {
-    let conditions = place.when.iter().chain(place.ephemeral);
-    let elsewhere = conditions.clone().filter_map(|condition| compared(condition));
-    let elsewhere = elsewhere.map(|path| along(path, Tree::Value));
-    let own = conditions.map(|condition| {
+fn put_place(tree: &mut Tree, place: &StoragePlace) {
+    // A place is read as an object even where nothing in it is, so that it is known to be there.
+    put(tree, &[place.at], Tree::Fields(BTreeMap::new()));
+    for condition in place.when.iter().chain(place.ephemeral) {
+        if let Some(elsewhere) = compared(condition) {
+            put(tree, &[elsewhere], Tree::Value);
+        }
         // Whether something is there at all needs no more than that.
         let leaf = if condition.contains('=') { Tree::Value } else { Tree::Present };
-        along(path_of(condition), leaf)
-    });
-    let unless = place.unless.iter().map(|path| along(path, Tree::Present));
-    let host = place.host_path.iter().map(|path| along(path, Tree::Value));
-    let claim = place.claim.iter().map(|claim| {
-        let below = claim.class.iter().chain(claim.size).map(|path| along(path, Tree::Value));
-        let beside = claim.class.first().and_then(|path| path.strip_suffix("storageClassName"));
-        let beside = beside
-            .filter(|_| claim.is_spec)
-            .map(|path| ["accessModes", "volumeName"].map(|name| along(&format!("{path}{name}"), Tree::Value)));
-        along(claim.path, all(below.chain(beside.into_iter().flatten())))
-    });
-    let here = all(own.chain(unless).chain(host).chain(claim));
-    elsewhere.fold(along(place.at, here), Tree::merge)
+        put(tree, &[place.at, path_of(condition)], leaf);
+    }
+    for path in place.unless {
+        put(tree, &[place.at, path], Tree::Present);
+    }
+    for path in place.host_path {
+        put(tree, &[place.at, path], Tree::Value);
+    }
+    let Some(claim) = &place.claim else { return };
+    put(tree, &[place.at, claim.path], Tree::Fields(BTreeMap::new()));
+    for path in claim.class.iter().chain(claim.size) {
+        put(tree, &[place.at, claim.path, path], Tree::Value);
+    }
+    let beside = claim.class.first().and_then(|path| path.strip_suffix("storageClassName"));
+    if let Some(beside) = beside.filter(|_| claim.is_spec) {
+        for name in ["accessModes", "volumeName"] {
+            put(tree, &[place.at, claim.path, beside, name], Tree::Value);
+        }
+    }
 }
 
-fn all(trees: impl Iterator<Item = Tree>) -> Tree {
-    // An object is read as one even where nothing in it is, so that it is known to be there.
-    trees.fold(Tree::fields([]), Tree::merge)
+/// Reads a leaf at the end of these paths too; of each element on the way its names as well.
+fn put(tree: &mut Tree, paths: &[&str], leaf: Tree) {
+    let mut at = tree;
+    for (name, each) in paths.iter().flat_map(|path| steps(path)) {
+        let Some(fields) = fields_of(at) else { return };
+        at = fields.entry(name.to_owned()).or_insert(Tree::Nothing);
+        if !each {
+            continue;
+        }
+        if *at == Tree::Nothing {
+            *at = Tree::each(Tree::Nothing);
+            if let Tree::Each(element) = at {
+                NAMES.iter().for_each(|path| put(element, &[path], Tree::Value));
+            }
+        }
+        let Tree::Each(element) = at else {
+            *at = Tree::Value;
+            return;
+        };
+        at = element;
+    }
+    let before = std::mem::replace(at, Tree::Nothing);
+    *at = before.merge(leaf);
 }
 
-/// A tree at the end of a path; of each element on the way its names as well.
-fn along(path: &str, leaf: Tree) -> Tree {
-    let steps: Vec<(&str, bool)> = steps(path).collect();
-    steps.iter().rev().fold(leaf, |tree, (name, each)| {
-        let tree = if *each { Tree::each(tree.merge(names())) } else { tree };
-        Tree::field(name, tree)
-    })
-}
-
-fn names() -> Tree {
-    NAMES.iter().map(|path| along(path, Tree::Value)).fold(Tree::Nothing, Tree::merge)
+/// The fields that are read here; `None` where the whole is.
+fn fields_of(tree: &mut Tree) -> Option<&mut BTreeMap<String, Tree>> {
+    match tree {
+        Tree::Fields(_) => {}
+        Tree::Nothing => *tree = Tree::Fields(BTreeMap::new()),
+        // Read in two ways: as a whole it serves both.
+        Tree::Value | Tree::Keys | Tree::Present | Tree::Each(_) => *tree = Tree::Value,
+    }
+    match tree {
+        Tree::Fields(fields) => Some(fields),
+        _ => None,
+    }
 }

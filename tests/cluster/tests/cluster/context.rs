@@ -110,31 +110,32 @@ async fn answers(cluster: &Cluster) {
 
 fn check_by_the_cluster(cluster: &Cluster) {
     let folder = tempfile::tempdir().unwrap();
-    let check = |class: &str, context: &str| {
+    let check = |class: &str, context: &str, flags: &[&str]| {
         let file = folder.path().join("database.yaml");
         std::fs::write(&file, DATABASE.replace("CLASS", class)).unwrap();
-        portcullis(cluster, &file, context)
+        portcullis(cluster, &file, context, flags)
     };
-    let denied = check("local-path", CONTEXT);
+    let denied = check("local-path", CONTEXT, &[]);
     assert_eq!(denied.status.code(), Some(1), "{}", shown(&denied));
     assert!(shown(&denied).contains("local-path"), "{}", shown(&denied));
-    let allowed = check("remote", CONTEXT);
+    let allowed = check("remote", CONTEXT, &[]);
     assert_eq!(allowed.status.code(), Some(0), "{}", shown(&allowed));
     assert!(!shown(&allowed).contains("undecided"), "{}", shown(&allowed));
-    // Made by hand, then judged as the update that it would be: what was wrong before is a warning.
+    // An update of what the cluster holds: what was wrong before is a warning.
     cluster.kubectl(&["apply", "-f", "-"], &DATABASE.replace("CLASS", "local-path"));
-    let ratcheted = check("local-path", CONTEXT);
+    let ratcheted = check("local-path", CONTEXT, &["--operation", "update"]);
     assert_eq!(ratcheted.status.code(), Some(0), "{}", shown(&ratcheted));
     assert!(shown(&ratcheted).contains("warning"), "{}", shown(&ratcheted));
-    let unknown = check("remote", "no-such-context");
+    let unknown = check("remote", "no-such-context", &[]);
     assert_eq!(unknown.status.code(), Some(2), "{}", shown(&unknown));
     assert!(shown(&unknown).contains("no context `no-such-context`; it has bed"), "{}", shown(&unknown));
 }
 
-fn portcullis(cluster: &Cluster, file: &Path, context: &str) -> Output {
+fn portcullis(cluster: &Cluster, file: &Path, context: &str, flags: &[&str]) -> Output {
     let program = std::env::var_os("PORTCULLIS").expect("PORTCULLIS is the program; tests/cluster/run.sh sets it");
     Command::new(program)
         .args(["check", "--context", context])
+        .args(flags)
         .arg(file)
         .env("KUBECONFIG", cluster.kubeconfig())
         .output()

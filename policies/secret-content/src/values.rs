@@ -59,7 +59,7 @@ impl Values {
 }
 
 /// The members of `data` or `stringData`.
-pub(crate) fn fields(map: &serde_json::Value) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+fn fields(map: &serde_json::Value) -> impl Iterator<Item = (&String, &serde_json::Value)> {
     map.as_object().into_iter().flatten()
 }
 

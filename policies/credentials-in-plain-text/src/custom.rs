@@ -106,7 +106,7 @@ impl Walk<'_> {
         for (name, value) in fields {
             let is_reference =
                 value.is_object() && words(name).last().is_some_and(|last| REFERENCES.contains(&last.as_str()));
-            if !is_reference && !(variable.is_some() && name == "value") {
+            if !(is_reference || variable.is_some() && name == "value") {
                 self.value(name, value, &path.field(name), &format!("{field}.{name}"), depth + 1);
             }
         }

@@ -117,7 +117,7 @@ const SWITCHES: [&str; 24] = [
     "maximum", "min", "minimum", "no", "num", "random", "require", "required", "show", "skip", "use", "validate",
 ];
 /// Words before `secret` that make a Secret's name of it.
-const SECRET_OBJECTS: [&str; 20] = [
+const SECRET_OBJECTS: [&str; 23] = [
     "ca",
     "cert",
     "certificate",
@@ -126,14 +126,17 @@ const SECRET_OBJECTS: [&str; 20] = [
     "credential",
     "credentials",
     "creds",
+    "dockerconfig",
     "existing",
     "image",
     "k8s",
+    "kubeconfig",
     "kubernetes",
     "password",
     "pull",
     "ref",
     "regcred",
+    "registry",
     "sealed",
     "ssl",
     "tls",
@@ -275,6 +278,7 @@ mod tests {
             ("MYSQL_RANDOM_ROOT_PASSWORD", None),
             ("IMAGE_PULL_SECRET", None),
             ("tlsSecret", None),
+            ("KUBECONFIG_SECRET", None),
             ("existingSecret", None),
             ("existingSecretPasswordKey", None),
             ("passwordSecretKey", None),

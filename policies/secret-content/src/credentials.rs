@@ -71,7 +71,7 @@ fn found<'t>(key: &str, text: &'t str) -> Vec<Found<'t>> {
 
 fn weakness(found: &Found<'_>, judged: &Judged<'_>) -> Option<Weakness> {
     let credential = match found {
-        Found::Beside(text) => return weak::has_placeholder_form(text).then_some(Weakness::Placeholder),
+        Found::Beside(text) => return weak::is_placeholder_alone(text).then_some(Weakness::Placeholder),
         Found::Whole(text) | Found::Url(text) => text,
         Found::Entry(text) => text.as_str(),
     };

@@ -67,9 +67,15 @@ const ABOUT_WORDS: [&str; 42] = [
 /// What names who logs in: as easily spoilt by a line break as the credential.
 const USER_WORDS: [&str; 4] = ["user", "username", "login", "email"];
 
+/// Words that make it the name of a Secret: `existingSecret`, `imagePullSecret`.
+const REFERENCE_WORDS: [&str; 3] = ["existing", "pull", "ref"];
+
 /// Whether a value under this key is a credential.
 pub(crate) fn is_credential(key: &str) -> bool {
     let words = words(key);
+    if words.iter().any(|word| REFERENCE_WORDS.contains(&word.as_str())) {
+        return false;
+    }
     words.last().is_some_and(|last| !ABOUT_WORDS.contains(&last.as_str())) && speaks_of_credentials(&words)
 }
 
@@ -161,6 +167,9 @@ mod tests {
             "config.yaml",
             "",
             "TOKEN_TTL",
+            "existingSecret",
+            "imagePullSecret",
+            "passwordSecretRef",
         ] {
             assert!(!is_credential(key), "{key}");
         }

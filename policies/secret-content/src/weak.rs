@@ -35,7 +35,7 @@ pub(crate) fn judge(text: &str, own: &BTreeSet<String>) -> Option<Weakness> {
     if text.is_empty() || text.len() > MAX_CREDENTIAL_BYTES || text.contains('\n') {
         return None;
     }
-    if has_placeholder_form(text) {
+    if is_template(text) || is_masked(text) || is_order(text) {
         return Some(Weakness::Placeholder);
     }
     let is_listed = lines(WELL_KNOWN).any(|known| known.eq_ignore_ascii_case(text))
@@ -46,13 +46,15 @@ pub(crate) fn judge(text: &str, own: &BTreeSet<String>) -> Option<Weakness> {
     by_words(text)
 }
 
-/// Whether a text has the form of a placeholder, whatever it stands for.
-pub(crate) fn has_placeholder_form(text: &str) -> bool {
+/// Whether a text is nothing but a placeholder, whatever it stands for. Stricter than for a
+/// credential: scripts and settings hold variables that are meant.
+pub(crate) fn is_placeholder_alone(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty()
-        && text.len() <= MAX_CREDENTIAL_BYTES
-        && !text.contains('\n')
-        && (is_template(text) || is_masked(text) || is_order(text))
+    let is_variable = [("${", "}"), ("{{", "}}")].into_iter().any(|(open, close)| {
+        let inside = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        inside.is_some_and(|inside| !inside.is_empty() && !inside.contains(['{', '}', '$', '\n']))
+    });
+    text.len() <= MAX_CREDENTIAL_BYTES && (is_variable || is_bracketed(text) || is_order(text))
 }
 
 /// Whether a text says to change it, which no value does that was meant.
@@ -81,11 +83,10 @@ fn is_template(text: &str) -> bool {
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c));
     let between = |open: &str, close: &str| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-    let is_whole = [("<", ">"), ("[", "]"), ("%", "%"), ("@", "@"), ("__", "__"), ("%%", "%%"), ("<<", ">>")]
+    let is_whole = [("[", "]"), ("%", "%"), ("@", "@"), ("__", "__"), ("%%", "%%"), ("<<", ">>")]
         .into_iter()
         .filter_map(|(open, close)| between(open, close))
-        .any(is_name)
-        || between("<", ">").is_some_and(|inside| inside.contains(' ') && !inside.contains(['<', '>']));
+        .any(is_name);
     let is_variable = text.strip_prefix('$').is_some_and(|name| {
         name.len() > 2 && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
     });
@@ -94,7 +95,14 @@ fn is_template(text: &str) -> bool {
             text.split_once(open).and_then(|(_, rest)| rest.split_once(close)).map(|(inside, _)| inside.trim());
         inside.is_some_and(|inside| inside.starts_with(|c: char| c.is_ascii_alphabetic() || "._-#".contains(c)))
     });
-    is_whole || is_variable || holds
+    is_whole || is_variable || holds || is_bracketed(text)
+}
+
+/// `<password>`, `<your password>`; not XML.
+fn is_bracketed(text: &str) -> bool {
+    text.strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'))
+        .is_some_and(|inside| !inside.is_empty() && !inside.contains(['<', '>', '=', '/', '"', '\'', ':', '\n']))
 }
 
 /// Whether what is secret in it was crossed out.
@@ -291,6 +299,28 @@ mod tests {
             None,
         );
         assert_eq!(judge(&"password".repeat(40), &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn under_any_key_only_what_is_nothing_else_is_a_placeholder() {
+        for text in ["<your host>", "${DB_HOST}", "{{ .Values.host }}", "changeme", "REPLACE_ME", " <user>\n"] {
+            assert!(is_placeholder_alone(text), "{text}");
+        }
+        for text in [
+            "exec ${JAVA_HOME}/bin/java",
+            "${A}-${B}",
+            "echo $(date)",
+            "[default]",
+            "---",
+            "xxxx",
+            "<a b='c'/>",
+            "<config/>",
+            "",
+            "{}",
+            "<>",
+        ] {
+            assert!(!is_placeholder_alone(text), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::command::of_words;
 use crate::content::{Sort, find};
 use crate::names::{Noun, noun, words};
 use crate::settings::Settings;
+use crate::text::of_file;
 use crate::values::{Place, Plain, judge};
 
 /// What a setting gives away.
@@ -52,7 +53,18 @@ pub(crate) fn of_setting(settings: &Settings, name: &str, value: &str, place: Pl
         _ => None,
     };
     let named = named.map(|(noun, plain)| Told { what: What::Named(noun), plain });
-    named.or(shown).or_else(|| options(value))
+    named.or(shown).or_else(|| options(value)).or_else(|| of_text(name, value))
+}
+
+/// A whole file, a JSON object or quoted pairs as a value: `{"password": "…"}`, `username="a" password="…";`.
+fn of_text(name: &str, value: &str) -> Option<Told> {
+    let text = value.trim();
+    let is_text = text.contains('\n') || text.starts_with('{') || text.contains("=\"");
+    let found = if is_text { of_file(name, text).into_iter().next()? } else { return None };
+    Some(Told {
+        what: found.sort.map_or_else(|| What::Flag(found.name.unwrap_or_default()), What::Shown),
+        plain: found.plain,
+    })
 }
 
 /// What an annotation gives away. Names of Secrets and digests are what most that speak of secrets hold.
@@ -118,6 +130,9 @@ mod tests {
             ("REDIS_ARGS", "--save 60 1 --requirepass hunter2"),
             ("JAVA_OPTS", "-Xmx1g -Ddb.password=hunter2"),
             ("BROKER", "amqp://a:hunter2@queue"),
+            ("CREDENTIALS_JSON", "{\"user\": \"a\", \"password\": \"hunter2\"}"),
+            ("KAFKA_SASL_JAAS_CONFIG", "org.example.PlainLoginModule required username=\"a\" password=\"hunter2\";"),
+            ("CONFIG", "db:\n  host: db\n  password: hunter2\n"),
             ("ANYTHING", "AKIAIOSFODNN7EXAMPLE"),
         ] {
             check(name, value, true);
@@ -131,6 +146,8 @@ mod tests {
             ("DB_HOST", "mysql:3306"),
             ("BROKER", "amqp://queue:5672"),
             ("REDIS_ARGS", "--save 60 1"),
+            ("KAFKA_OPTS", "-Djava.security.auth.login.config=/etc/jaas.conf"),
+            ("CONFIG", "db:\n  host: db\n  password: ${DB_PASSWORD}\n"),
             ("POSTGRES_PASSWORD_FILE", "/run/secrets/p"),
             ("POSTGRES_HOST_AUTH_METHOD", "trust"),
             ("MYSQL_RANDOM_ROOT_PASSWORD", "yes"),

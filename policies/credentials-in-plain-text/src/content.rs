@@ -164,10 +164,8 @@ fn url_password(text: &str, place: Place) -> Option<Plain> {
     });
     let drivers = ["@tcp(", "@unix(", "@("].into_iter().flat_map(|driver| {
         text.match_indices(driver).map(move |(at, _)| {
-            let begin = text[..at]
-                .rfind(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=' | '/'))
-                .map_or(0, |begin| begin + 1);
-            &text[begin..at]
+            let separates = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=' | '/');
+            text[..at].rsplit(separates).next().unwrap_or_default()
         })
     });
     let plain = |user_info: &str| user_info.split_once(':').and_then(|(_, password)| judge_in_url(password, place));

@@ -13,10 +13,12 @@
 //! variables, flags and keys (`tests/secrecy.rs` runs every case for that); and
 //! what only refers to a secret is never reported.
 
+mod clients;
 mod command;
 mod config;
 mod content;
 mod names;
+mod pairs;
 mod report;
 mod rules;
 mod settings;

@@ -17,8 +17,9 @@ pub(crate) enum Noun {
 }
 
 /// Words for a password.
-const PASSWORDS: [&str; 14] = [
+const PASSWORDS: [&str; 17] = [
     "dbpass",
+    "keypass",
     "masterauth",
     "pass",
     "passcode",
@@ -31,6 +32,8 @@ const PASSWORDS: [&str; 14] = [
     "pswd",
     "pwd",
     "requirepass",
+    "rootpass",
+    "storepass",
     "userpass",
 ];
 /// Ends of words written together: `PGPASSWORD`, `ADMINPASSWORD`.
@@ -81,8 +84,9 @@ const SECRET_KEYS: [&str; 24] = [
     "webhook",
 ];
 /// Ends that say nothing of what the value is.
-const NEUTRAL_ENDS: [&str; 22] = [
+const NEUTRAL_ENDS: [&str; 23] = [
     "b64",
+    "base",
     "base64",
     "current",
     "default",
@@ -249,6 +253,7 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", Some(Key)),
             ("MINIO_SECRET_KEY", Some(Key)),
             ("STRIPE_APIKEY", Some(Key)),
+            ("SECRET_KEY_BASE", Some(Key)),
             ("TLS_PRIVATE_KEY", Some(Key)),
             ("client-key-data", Some(Key)),
             ("DB_CREDENTIALS", Some(Credentials)),

@@ -6,7 +6,7 @@ use portcullis_sdk::{FieldPath, Host, Level, Metadata, Review};
 
 use crate::ServiceExposure;
 use crate::cluster::{selected, selecting};
-use crate::exposure::Exposure;
+use crate::exposure::{Exposure, is_way_in};
 use crate::rules::Rule;
 use crate::settings::{ServiceType, Settings};
 use crate::stores::{Behind, behind, behind_port, display, has_store, of_number};
@@ -39,6 +39,7 @@ impl Reporter<'_> {
         self.addresses(&external, behind.as_ref());
         match &behind {
             Some(behind) => self.data_store(service, exposure, behind),
+            None if is_way_in(service) => {}
             None => self.other(exposure, &namespace),
         }
     }

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 const MAX_CREDENTIAL_BYTES: usize = 200;
 /// Letters in a row that nobody's generator makes: `sk-xxxx…`.
 const MASK_RUN: usize = 4;
+/// A longer row of words may be a passphrase that was thrown with dice.
+const MAX_WEAK_BYTES: usize = 24;
 /// Longest text that is cut into words.
 const MAX_WORDS_BYTES: usize = 64;
 
@@ -152,7 +154,7 @@ fn by_words(text: &str) -> Option<Weakness> {
     let reached = |sort: u8| (0..4_u8).any(|set| met[dense.len()] & (1 << set) != 0 && set & sort != 0);
     if reached(MARKER) {
         Some(Weakness::Placeholder)
-    } else if reached(CORE) {
+    } else if reached(CORE) && dense.len() <= MAX_WEAK_BYTES {
         Some(Weakness::WellKnown)
     } else {
         None
@@ -295,6 +297,7 @@ mod tests {
                 "Qx-xXq",
                 "q<b>7c",
                 "service-account",
+                "freedom-winter-master-star-summer",
             ],
             None,
         );
@@ -320,6 +323,51 @@ mod tests {
             "<>",
         ] {
             assert!(!is_placeholder_alone(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_people_make_up_is_made_of_words() {
+        for text in [
+            "mypassw0rd",
+            "pass123",
+            "adminpass",
+            "admin@123",
+            "Admin@1234",
+            "rootroot",
+            "root123",
+            "secretpassword",
+            "s3cr3tp@ss",
+            "p4ssw0rd",
+            "test1234",
+            "testpassword",
+            "postgrespw",
+            "mongoadmin",
+            "Welcome1",
+            "Welcome@123",
+            "wordpress",
+            "wp_password",
+            "app-password",
+            "userpass",
+            "dbpassword",
+            "mysql123",
+            "abc123",
+            "qwerty123",
+            "secret-token",
+            "jwtsecret",
+            "dev-secret",
+            "very-secret",
+            "super-secret-key",
+            "notsecure",
+            "foobar",
+            "grafana",
+            "airflow",
+            "summer2024",
+            "Password2024!",
+            "default-token",
+            "admin-secret",
+        ] {
+            assert!(judge(text, &BTreeSet::new()).is_some(), "{text}");
         }
     }
 

@@ -85,6 +85,12 @@ pub(crate) fn is_spoilt_by_newline(key: &str) -> bool {
     speaks_of_credentials(&words) || words.iter().any(|word| USER_WORDS.contains(&word.as_str()))
 }
 
+/// Whether a value under this key is the name of who logs in: `username`, `database-admin-name`.
+pub(crate) fn is_user(key: &str) -> bool {
+    let words = words(key);
+    words.last().is_some_and(|last| last == "name" || USER_WORDS.contains(&last.as_str()))
+}
+
 fn speaks_of_credentials(words: &[String]) -> bool {
     let is_credential = |word: &String| {
         let word = word.as_str();
@@ -172,6 +178,15 @@ mod tests {
             "passwordSecretRef",
         ] {
             assert!(!is_credential(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_key_says_whether_it_holds_a_user() {
+        for (key, is) in
+            [("username", true), ("database-admin-name", true), ("ADMIN_LOGIN", true), ("password", false), ("", false)]
+        {
+            assert_eq!(is_user(key), is, "{key}");
         }
     }
 

@@ -9,6 +9,9 @@
 //! catalogue/*.tsv --read--> rows --resolve names--> $OUT_DIR/catalogue.rs --include!--> src/catalogue.rs
 //! ```
 
+#[path = "build/custom.rs"]
+mod custom;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -41,7 +44,12 @@ fn main() {
     write_commands(&mut source, &stores, &Table::read("clients"));
     write_signs(&mut source, &stores, &Table::read("ports"), index);
     write_provisioners(&mut source, &Table::read("provisioners"));
+    write_provisioner_facts(&mut source, &Table::read("provisioner-facts"));
     write_volume_sources(&mut source, &Table::read("volume-sources"));
+    write_credentials(&mut source, &Table::read("credentials"), index);
+    custom::write(&mut source, &Table::read("custom-resources"), &Table::read("custom-storage"), |system| {
+        index(system);
+    });
     fs::write(Path::new(&out).join("catalogue.rs"), source).expect("OUT_DIR is writable");
 }
 
@@ -251,6 +259,34 @@ fn write_provisioners(source: &mut String, provisioners: &Table) {
     }
 }
 
+fn write_provisioner_facts(source: &mut String, facts: &Table) {
+    for (name, kind) in
+        [("FACTS", "exact"), ("FACT_PREFIXES", "prefix"), ("FACT_SUFFIXES", "suffix"), ("FACT_WORDS", "word")]
+    {
+        let rows = facts.rows.iter().filter(|row| row["match"] == kind).map(|row| {
+            let text = |column: &str| match row[column].as_str() {
+                "" => "None".to_owned(),
+                text => format!("Some({text:?})"),
+            };
+            let zonal = match row["topology"].as_str() {
+                "" => false,
+                "zone" => true,
+                other => panic!("{}: `{other}` in `topology` is neither `zone` nor empty", facts.file),
+            };
+            let facts = format!(
+                "ProvisionerFacts {{ offers: {}, refuses: {}, is_zonal: {zonal}, successor: {}, removed: {}, announced: {} }}",
+                texts(list(&row["offers"])),
+                texts(list(&row["refuses"])),
+                text("successor"),
+                text("removed"),
+                text("announced"),
+            );
+            (row["pattern"].clone(), facts)
+        });
+        write_sorted(source, name, "(&str, ProvisionerFacts)", rows);
+    }
+}
+
 /// `dataLocality=strict-local:local`, with `&` between parameters that must all be so.
 fn parameter_rule(text: &str, file: &str) -> String {
     let (conditions, outcome) =
@@ -288,6 +324,41 @@ fn write_volume_sources(source: &mut String, sources: &Table) {
         (row["field"].clone(), holds.to_owned())
     });
     write_sorted(source, "VOLUME_SOURCES", "(&str, SourcePlace)", rows);
+}
+
+/// What each system takes credentials by, and what opens it to everybody.
+fn write_credentials(source: &mut String, credentials: &Table, index: impl Fn(&str) -> usize) {
+    let mut variables: Vec<&str> = credentials.rows.iter().flat_map(|row| list(&row["environment"])).collect();
+    variables.sort_unstable();
+    variables.dedup();
+    writeln!(source, "pub(crate) static CREDENTIAL_VARIABLES: &[&str] = {};", texts(variables.into_iter()))
+        .expect("a string takes all that is written");
+    let terms = |text: &str| format!("&[{}]", text.split('&').map(term).collect::<Vec<_>>().join(", "));
+    let rows = credentials.rows.iter().map(|row| {
+        index(&row["system"]);
+        let ways: Vec<String> = list(&row["switches"]).map(terms).collect();
+        let needs: Vec<String> = list(&row["credentials"]).map(term).collect();
+        let (flags, ways, needs) = (texts(list(&row["flags"])), ways.join(", "), needs.join(", "));
+        (row["system"].clone(), format!("Credentials {{ flags: {flags}, ways: &[{ways}], needs: &[{needs}] }}"))
+    });
+    write_sorted(source, "CREDENTIALS", "(&str, Credentials)", rows);
+}
+
+/// `env:NAME=value`, `--flag value` or `--flag=value`; `!` in front: not so. `*`: any value.
+fn term(text: &str) -> String {
+    let text = text.trim();
+    let (absent, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+    let switch = match text.strip_prefix("env:") {
+        Some(variable) => {
+            let (name, value) = variable.split_once('=').unwrap_or((variable, "*"));
+            format!("Switch::Environment({name:?}, {value:?})")
+        }
+        None => match text.split_once([' ', '=']) {
+            Some((flag, value)) => format!("Switch::Flag({flag:?}, Some({value:?}))"),
+            None => format!("Switch::Flag({text:?}, None)"),
+        },
+    };
+    format!("Term {{ absent: {absent}, switch: {switch} }}")
 }
 
 fn role(word: &str) -> String {

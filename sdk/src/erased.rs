@@ -7,6 +7,7 @@
 //! ```
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ pub struct RawRequest<'a> {
     /// The object before it.
     pub old_object: Option<&'a str>,
     /// What else the request says.
-    pub attributes: &'a Attributes,
+    pub attributes: &'a Rc<Attributes>,
 }
 
 /// `P` without its type.
@@ -112,9 +113,10 @@ impl<P: Policy> Configured for ConfiguredPolicy<P> {
 
     fn warm_up(&self) {
         for sample in P::samples() {
-            let attributes = sample_attributes::<P>(&sample).to_string();
+            // The views go by the kind; which resource that is of is nothing that they read.
+            let attributes = sample_attributes(&sample, &[]).to_string();
             let (object, old_object) = (text(sample.object.as_ref()), text(sample.old_object.as_ref()));
-            if let Ok(attributes) = from_json::<Attributes>(&attributes) {
+            if let Ok(attributes) = from_json::<Attributes>(&attributes).map(Rc::new) {
                 let raw = RawRequest {
                     operation: sample.operation,
                     object: object.as_deref(),
@@ -133,6 +135,7 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 fn describe<P: Policy>(settings: &P::Settings) -> Value {
+    let kinds = P::Object::kinds();
     let rules: Vec<Value> = P::Rule::ALL.iter().chain([&MALFORMED]).map(rule_json).collect();
     json!({
         "name": P::NAME,
@@ -142,21 +145,31 @@ fn describe<P: Policy>(settings: &P::Settings) -> Value {
         "rules": rules,
         "settings": schema_of::<P::Settings>(),
         "reach": P::reach(settings).to_json(),
-        "samples": P::samples().iter().map(sample_json::<P>).collect::<Vec<_>>(),
+        "samples": P::samples().iter().map(|sample| sample_json(sample, &kinds)).collect::<Vec<_>>(),
     })
 }
 
 fn rule_json(rule: &Rule) -> Value {
     let mut json =
         json!({"id": rule.id, "severity": rule.severity.as_str(), "title": rule.title, "reason": rule.reason});
-    if !rule.url.is_empty() {
-        json["url"] = rule.url.into();
+    for (name, text) in [("remedy", rule.remedy), ("url", rule.url)] {
+        if !text.is_empty() {
+            json[name] = text.into();
+        }
+    }
+    if let Some(examples) = &rule.examples {
+        json["examples"] = json!({"bad": examples.bad, "good": examples.good});
+        for (name, text) in [("settings", examples.settings), ("old", examples.old)] {
+            if let Some(text) = text {
+                json["examples"][name] = text.into();
+            }
+        }
     }
     json
 }
 
-fn sample_json<P: Policy>(sample: &Sample) -> Value {
-    let mut json = json!({"operation": sample.operation.as_str(), "attributes": sample_attributes::<P>(sample), "cluster": sample.cluster});
+fn sample_json(sample: &Sample, kinds: &[ObjectKind]) -> Value {
+    let mut json = json!({"operation": sample.operation.as_str(), "attributes": sample_attributes(sample, kinds), "cluster": sample.cluster});
     for (name, object) in [("object", &sample.object), ("oldObject", &sample.old_object)] {
         if let Some(object) = object {
             json[name] = object.clone();
@@ -166,9 +179,9 @@ fn sample_json<P: Policy>(sample: &Sample) -> Value {
 }
 
 /// What a sample says, and what its object says where it doesn't.
-fn sample_attributes<P: Policy>(sample: &Sample) -> Value {
+fn sample_attributes(sample: &Sample, kinds: &[ObjectKind]) -> Value {
     let object = sample.object.as_ref().or(sample.old_object.as_ref()).unwrap_or(&Value::Null);
-    let mut attributes = attributes_of(object, &P::Object::kinds());
+    let mut attributes = attributes_of(object, kinds);
     if let (Some(attributes), Some(said)) = (attributes.as_object_mut(), sample.attributes.as_object()) {
         attributes.extend(said.clone());
     }
@@ -200,7 +213,7 @@ fn read_request<P: Policy>(raw: &RawRequest<'_>) -> Result<Request<P>, Contents>
         .map_err(|error| Contents::malformed(Level::Deny, "the object", error))?;
     let old_object = read_object::<P::OldObject>(raw, raw.old_object)
         .map_err(|error| Contents::malformed(old_level, "the object before the operation", error))?;
-    Ok(Request { operation: raw.operation, object, old_object, attributes: raw.attributes.clone() })
+    Ok(Request { operation: raw.operation, object, old_object, attributes: Rc::clone(raw.attributes) })
 }
 
 fn read_object<O: Objects>(raw: &RawRequest<'_>, json: Option<&str>) -> Result<Option<O>, Malformed> {

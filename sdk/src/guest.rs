@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::erased::{Configured, ErasedPolicy, RawRequest};
 use crate::host::Host;
@@ -24,7 +25,7 @@ pub mod bindings {
     });
 }
 
-use bindings::portcullis::policy::types;
+use bindings::portcullis::policy::{turn, types};
 
 thread_local! {
     static CONFIGURED: RefCell<BTreeMap<u32, Box<dyn Configured>>> = const { RefCell::new(BTreeMap::new()) };
@@ -85,8 +86,8 @@ pub fn configure(
 /// what the contract says: its fault, and nothing to judge.
 #[must_use]
 pub fn review(ids: &[u32], request: &types::Request) -> Vec<types::Review> {
-    let attributes: Attributes = match from_json(&request.attributes) {
-        Ok(attributes) => attributes,
+    let attributes: Rc<Attributes> = match from_json(&request.attributes) {
+        Ok(attributes) => Rc::new(attributes),
         Err(malformed) => {
             panic!("the request's attributes aren't the contract's at `{}`: {}", malformed.path, malformed.message)
         }
@@ -104,12 +105,16 @@ pub fn review(ids: &[u32], request: &types::Request) -> Vec<types::Review> {
         attributes: &attributes,
     };
     CONFIGURED.with_borrow(|configured| {
-        ids.iter()
-            .map(|id| match configured.get(id) {
+        let review = |id: &u32| {
+            if ids.len() > 1 {
+                turn::begin(*id);
+            }
+            match configured.get(id) {
                 Some(policy) => review_to_wit(policy.review(&raw, &Host::imported())),
                 None => panic!("no policy was configured with the id {id}"),
-            })
-            .collect()
+            }
+        };
+        ids.iter().map(review).collect()
     })
 }
 

@@ -116,6 +116,11 @@ impl ObjectKind {
 }
 
 /// What a policy may be handed. Derive it for an enum with one view in each variant.
+///
+/// Written by hand it can be more: kinds that come from a table instead of types,
+/// each with its own tree, read into one value (`portcullis_workloads::custom`
+/// does so for operators' custom resources). Such a type stands in an enum's
+/// variant like any view, and matches and reads follow from its `kinds`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be what a policy reviews",
     note = "derive `portcullis_sdk::View` with `#[view(api_version = …, kind = …, resource = …)]` for a kind, `portcullis_sdk::Objects` for an enum of kinds, or use `portcullis_sdk::pod::Workload`"

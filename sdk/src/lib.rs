@@ -18,6 +18,7 @@ mod request;
 mod review;
 mod selector;
 mod settings;
+mod strict;
 mod view;
 
 pub use erased::{Configured, Erased, ErasedPolicy, RawRequest, attributes_of};
@@ -26,7 +27,9 @@ pub use host::HostCalls;
 pub use host::{Answer, Batch, BatchAnswers, Host, Instant, Listing, LogLevel, Query, Tally, Ticket, raw};
 pub use kind::{GroupVersionKind, Kind, Metadata, ObjectKind, Objects, Scope, read_kind};
 pub use path::FieldPath;
-pub use policy::{Cases, MALFORMED, Mutating, NoRules, Phase, Policy, Rule, Rules, Sample, Severity, Validating};
+pub use policy::{
+    Cases, Examples, MALFORMED, Mutating, NoRules, Phase, Policy, Rule, Rules, Sample, Severity, Validating,
+};
 /// Derives what a view reads; see the README.
 pub use portcullis_sdk_derive::{Objects, Rules, View};
 pub use quantity::{Quantity, QuantityError};

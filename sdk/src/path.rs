@@ -41,7 +41,7 @@ impl FieldPath {
         if !is_plain(name) {
             return self.key(name);
         }
-        let mut next = self.clone();
+        let mut next = self.with_room(name.len() + 1);
         if !next.text.is_empty() {
             next.text.push('.');
         }
@@ -53,7 +53,7 @@ impl FieldPath {
     /// The value at a map's key, such as a label or an annotation.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        let mut next = self.clone();
+        let mut next = self.with_room(key.len() + 2);
         next.text.push('[');
         next.text.push_str(key);
         next.text.push(']');
@@ -91,8 +91,23 @@ impl FieldPath {
         &self.text
     }
 
+    /// The same place, with room for so many bytes more: policies grow a path
+    /// for every field that they look at, long before anything is found there.
+    fn with_room(&self, more: usize) -> Self {
+        let grown = |held: &str| {
+            let mut grown = String::with_capacity(held.len() + more);
+            grown.push_str(held);
+            grown
+        };
+        Self { text: grown(&self.text), pointer: grown(&self.pointer) }
+    }
+
     fn push_pointer(&mut self, token: &str) {
         self.pointer.push('/');
+        if !token.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+            self.pointer.push_str(token);
+            return;
+        }
         for character in token.chars() {
             match character {
                 '~' => self.pointer.push_str("~0"),

@@ -96,13 +96,18 @@ mod sealed {
 ///     /// the storage class provisions volumes on one node
 ///     ///
 ///     /// When the node goes, so does the data.
+///     ///
+///     /// Name a class whose volumes are reachable from every node.
 ///     #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/storage/volumes/#local")]
 ///     NodeLocalClass,
 /// }
 /// # use portcullis_sdk::Rules;
 /// assert_eq!(Rule::NodeLocalClass.declaration().id, "node-local-class");
 /// assert_eq!(Rule::ALL[0].reason, "When the node goes, so does the data.");
+/// assert_eq!(Rule::ALL[0].remedy, "Name a class whose volumes are reachable from every node.");
 /// ```
+///
+/// With `#[rules(examples)]` on the enum each rule also has its `Examples`.
 pub trait Rules: Copy + 'static {
     /// All of them.
     const ALL: &'static [Rule];
@@ -134,8 +139,27 @@ pub struct Rule {
     pub title: &'static str,
     /// Why it matters.
     pub reason: &'static str,
+    /// How to put it right; may be empty.
+    pub remedy: &'static str,
     /// Where one can read more; may be empty.
     pub url: &'static str,
+    /// What breaks it and what keeps it.
+    pub examples: Option<Examples>,
+}
+
+/// Manifests that show a rule, as YAML text. In `bad` and `good` the first
+/// document is judged and the others are what the cluster holds. The cases'
+/// test holds them to that: `bad` is reported, `good` isn't.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Examples {
+    /// What the rule reports.
+    pub bad: &'static str,
+    /// What it doesn't.
+    pub good: &'static str,
+    /// The settings under which both are judged; the default ones where absent.
+    pub settings: Option<&'static str>,
+    /// The object before an UPDATE; both are created where absent.
+    pub old: Option<&'static str>,
 }
 
 /// The rule that every policy has: the object doesn't have the shape that the policy reads.
@@ -144,7 +168,9 @@ pub const MALFORMED: Rule = Rule {
     severity: Severity::Medium,
     title: "the object doesn't have the shape of its kind",
     reason: "A field holds something else than its kind says, so the policy can't judge the object; the API server would refuse it too.",
+    remedy: "Write the field as the reference of its kind has it.",
     url: "https://kubernetes.io/docs/reference/kubernetes-api/",
+    examples: None,
 };
 
 /// How bad it is where a rule isn't kept.

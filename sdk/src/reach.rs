@@ -137,7 +137,7 @@ impl Reach {
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
-            "matches": self.matches.iter().map(Match::to_json).collect::<Vec<_>>(),
+            "matches": rules(&self.matches),
             "reads": self.reads.iter().map(Read::to_json).collect::<Vec<_>>(),
             "lookups": self.lookups.iter().map(Lookup::to_json).collect::<Vec<_>>(),
             "writes": self.writes.iter().map(Write::to_json).collect::<Vec<_>>(),
@@ -146,16 +146,40 @@ impl Reach {
 }
 
 impl Match {
-    fn to_json(&self) -> Value {
-        let (group, version) = self.api_version.split_once('/').unwrap_or(("", &self.api_version));
-        json!({
-            "apiGroups": [group],
-            "apiVersions": [version],
-            "resources": self.resources,
-            "operations": self.operations.iter().map(|operation| operation.as_str()).collect::<Vec<_>>(),
-            "scope": self.scope.as_str(),
-        })
+    /// Group and version.
+    fn split(&self) -> (&str, &str) {
+        self.api_version.split_once('/').unwrap_or(("", &self.api_version))
     }
+
+    /// Whether it is about the same resources, in whatever version of their group.
+    fn is_of_same_resources(&self, other: &Self) -> bool {
+        self.split().0 == other.split().0
+            && self.resources == other.resources
+            && self.operations == other.operations
+            && self.scope == other.scope
+    }
+}
+
+/// One rule for all versions of a resource.
+fn rules(matches: &[Match]) -> Vec<Value> {
+    let mut rules: Vec<(&Match, Vec<&str>)> = Vec::new();
+    for next in matches {
+        let version = next.split().1;
+        match rules.iter_mut().find(|(known, _)| known.is_of_same_resources(next)) {
+            Some((_, versions)) => versions.push(version),
+            None => rules.push((next, vec![version])),
+        }
+    }
+    let rule = |(rule, versions): (&Match, Vec<&str>)| {
+        json!({
+            "apiGroups": [rule.split().0],
+            "apiVersions": versions,
+            "resources": rule.resources,
+            "operations": rule.operations.iter().map(|operation| operation.as_str()).collect::<Vec<_>>(),
+            "scope": rule.scope.as_str(),
+        })
+    };
+    rules.into_iter().map(rule).collect()
 }
 
 impl Read {

@@ -1,7 +1,7 @@
 //! From JSON text to a view, with the place of what doesn't fit.
 //!
 //! Null is absent, as it is to the API server: `annotations:` with nothing
-//! behind it in a manifest is no annotations. The common case is one pass; only
+//! behind it in a manifest is no annotations. An array is never an object. The common case is one pass; only
 //! a text that fails is written anew without its nulls and read again.
 //!
 //! The place comes from where the parser stopped, not from a deserialiser that
@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::path::FieldPath;
+use crate::strict::Strict;
 
 /// An object that doesn't have the shape that a view asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +28,17 @@ pub struct Malformed {
 /// # Errors
 /// The text isn't JSON, or doesn't have the view's shape.
 pub fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, Malformed> {
-    serde_json::from_str(json).or_else(|_| {
+    parse(json).or_else(|_| {
         let sound = without_nulls(json)?;
-        serde_json::from_str(&sound).map_err(|error| locate(&sound, &error))
+        parse(&sound).map_err(|error| locate(&sound, &error))
     })
+}
+
+fn parse<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_str(json);
+    let value = T::deserialize(Strict(&mut parser))?;
+    parser.end()?;
+    Ok(value)
 }
 
 /// Reads a view from a value.
@@ -191,11 +199,13 @@ mod tests {
                 "invalid type: integer `7`, expected struct Inner",
             ),
             (r#"{"map": {"a.b/c": {"number": "x"}}}"#, "map[a.b/c].number", "invalid type: string \"x\", expected u8"),
+            (r#"{"map": {"a": {"number": 1}, "b": []}}"#, "map.b", "invalid type: sequence, expected struct Inner"),
             (
-                r#"{"map": {"a": {"number": 1}, "b": []}}"#,
-                "map.b",
-                "invalid length 0, expected struct Inner with 2 elements",
+                r#"{"list": [{"number": 1}, [7, false]], "text": ""}"#,
+                "list[1]",
+                "invalid type: sequence, expected struct Inner",
             ),
+            ("[[], {}]", "", "invalid type: sequence, expected struct Shape"),
             (r#"{"amount": "1 Gi", "text": ""}"#, "amount", "`1 Gi` is no quantity"),
             ("7", "", "invalid type: integer `7`, expected struct Shape"),
         ] {

@@ -1,6 +1,7 @@
 //! One admission request, as far as a policy's views reach.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -44,8 +45,8 @@ pub struct Request<P: Policy> {
     pub object: Option<P::Object>,
     /// The object before the operation: on UPDATE and DELETE.
     pub old_object: Option<P::OldObject>,
-    /// All the rest that the request says.
-    pub attributes: Attributes,
+    /// All the rest that the request says: parsed once for all policies of a call.
+    pub attributes: Rc<Attributes>,
 }
 
 /// Where a request comes from.

@@ -182,6 +182,9 @@ enum Rule {
     /// Why it
     /// matters.
     ///
+    /// What
+    /// to do.
+    ///
     /// More.
     #[rule(severity = "critical", url = "https://example.org")]
     OneThing,
@@ -196,9 +199,10 @@ enum Rule {
 fn rules_are_declared_by_their_doc_comments() {
     let rule = Rule::OneThing.declaration();
     assert_eq!(
-        (rule.id, rule.title, rule.reason, rule.severity.as_str(), rule.url),
-        ("one-thing", "what is wrong", "Why it matters.\nMore.", "critical", "https://example.org")
+        (rule.id, rule.title, rule.reason, rule.remedy, rule.severity.as_str(), rule.url),
+        ("one-thing", "what is wrong", "Why it matters.", "What to do.\nMore.", "critical", "https://example.org")
     );
+    assert_eq!(rule.examples, None);
     assert_eq!(Rule::Other.declaration().id, "other");
     assert_eq!(Rule::ALL.len(), 2);
 }

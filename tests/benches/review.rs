@@ -1,5 +1,6 @@
 //! What each step of a review costs, with the built-in policies: decode,
-//! matching, projection, the review in its fresh instance, encode, and all of it.
+//! matching, projection, the review in its fresh instance, encode, and all of it;
+//! and what it gives to ask the policies of one module in one call.
 //!
 //! `cargo bench -p portcullis-tests --bench review`. `core/benches/json.rs` has
 //! the yardsticks of parsing, `engine/benches/instance.rs` the bare instance; the
@@ -12,13 +13,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::future::BoxFuture;
 use portcullis::store::{self, Sources};
 use portcullis_core::admit::{Origin, Owner, Policy, Request, Selection, Snapshot, admit};
 use portcullis_core::cluster::Scoped;
 use portcullis_core::contract::{Operation, Phase};
-use portcullis_core::evaluate::Call;
+use portcullis_core::evaluate::{Call, Evaluate, Evaluation};
 use portcullis_core::json::Document;
-use portcullis_core::matching::{NamespaceLabels, Selectable, Target};
+use portcullis_core::matching::{Matcher, NamespaceLabels, Selectable, Target};
 use portcullis_core::objects::Objects;
 use portcullis_core::review::{Response, Review, encode};
 use portcullis_core::selector::Labels;
@@ -53,7 +55,7 @@ fn body(bytes: usize) -> String {
 
 fn snapshot() -> Snapshot {
     let engine = Engine::new(EngineConfig::default()).unwrap();
-    let loaded = store::load(&Sources::Builtin, &engine);
+    let loaded = store::load(&Sources::of_flags(&[]), &engine);
     assert!(loaded.problems.is_empty());
     Snapshot { policies: loaded.policies, cluster: Arc::new(Objects::new([CLASS.to_owned()], true)) }
 }
@@ -156,5 +158,75 @@ fn whole(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, steps, whole);
+/// Never asked beside others.
+struct Alone(Arc<dyn Evaluate>);
+
+impl Evaluate for Alone {
+    fn evaluate<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Evaluation> {
+        self.0.evaluate(call)
+    }
+}
+
+/// The same policies, each in an instance of its own.
+fn alone(policies: &[Arc<Policy>]) -> Vec<Arc<Policy>> {
+    let one = |policy: &Arc<Policy>| {
+        let document = policy.document.clone();
+        let description = policy.description.as_deref().unwrap().clone();
+        let evaluator: Arc<dyn Evaluate> = Arc::new(Alone(policy.evaluator.clone().unwrap()));
+        Arc::new(Policy {
+            matcher: Matcher::new(&document, Some(&description)).unwrap(),
+            document,
+            description: Some(description.into()),
+            digest: policy.digest.clone(),
+            evaluator: Ok(evaluator),
+        })
+    };
+    policies.iter().map(one).collect()
+}
+
+/// So many documents of one policy, each with a name of its own.
+fn copies(count: usize) -> Vec<Arc<Policy>> {
+    let document = |number: usize| {
+        json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "ClusterPolicy", "metadata": {"name": format!("copy-{number}")},
+               "spec": {"module": "builtin/storage", "policy": "database-remote-storage"}})
+        .to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policies.yaml");
+    std::fs::write(&file, (0..count).map(document).collect::<Vec<_>>().join("\n---\n")).unwrap();
+    let loaded = store::load(&Sources::Paths(vec![file]), &Engine::new(EngineConfig::default()).unwrap());
+    assert!(loaded.problems.is_empty());
+    loaded.policies
+}
+
+/// What it gives to ask the policies of one module in one call.
+fn together(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let body = body(4_000);
+    let mut sets: Vec<(String, Vec<Arc<Policy>>)> =
+        [2, 4, 8].map(|count| (format!("{count} copies"), copies(count))).into();
+    sets.push(("the built-in set".to_owned(), snapshot().policies));
+    let mut group = criterion.benchmark_group("together");
+    for (name, policies) in sets {
+        for (how, policies) in [("each alone", alone(&policies)), ("in one call", policies)] {
+            let cluster = Arc::new(Objects::new([CLASS.to_owned()], true));
+            let snapshot = Snapshot { policies, cluster };
+            group.bench_function(format!("{name}, {how}"), |bencher| {
+                bencher.to_async(&runtime).iter(|| async {
+                    let request = Request {
+                        selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
+                        body: body.as_bytes(),
+                        deadline: Instant::now() + Duration::from_secs(10),
+                        now: Duration::ZERO,
+                        origin: Origin::Admission,
+                    };
+                    admit(&snapshot, request).await.unwrap()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps, whole, together);
 criterion_main!(benches);

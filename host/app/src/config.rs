@@ -14,6 +14,7 @@ use portcullis_core::policy::{duration, unknown_field};
 use rustls_pki_types::ServerName;
 
 use crate::args::{LogFormat, ServeArguments, ServeSettings};
+use crate::store;
 use crate::yaml;
 
 /// Where the API server's Service sends its calls to.
@@ -284,9 +285,10 @@ fn camel_case(name: &str) -> String {
 }
 
 impl ServeSettings {
-    /// Paths in a file are relative to it.
+    /// Paths in a file are relative to it; a built-in set is no path.
     fn relative_to(mut self, folder: &Path) -> ServeSettings {
-        let lists = self.policy.iter_mut().chain(&mut self.cluster);
+        let policies = self.policy.iter_mut().filter(|path| !store::is_builtin(path));
+        let lists = policies.chain(&mut self.cluster);
         let single = [&mut self.cache, &mut self.tls_cert, &mut self.tls_key, &mut self.client_ca];
         for path in lists.chain(single.into_iter().flatten()) {
             *path = folder.join(&path);
@@ -461,12 +463,13 @@ mod tests {
 
     #[test]
     fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
-        let (folder, path) = file("port: 9443\nmetricsPort: 9081\npolicy: [policies]\nlogFormat: json\n");
+        let (folder, path) =
+            file("port: 9443\nmetricsPort: 9081\npolicy: [policies, builtin/strict]\nlogFormat: json\n");
         let (config, log) = Config::resolve(&serve(&["--config", &path, "--port", "7443"])).unwrap();
         assert_eq!(config.server.listen.port, 7443);
         assert_eq!(config.server.metrics.port, 9081);
         assert_eq!(config.server.max_body, DEFAULT_MAX_BODY);
-        assert_eq!(config.policies, Some(vec![folder.path().join("policies")]));
+        assert_eq!(config.policies, Some(vec![folder.path().join("policies"), "builtin/strict".into()]));
         assert_eq!(log.format, LogFormat::Json);
     }
 

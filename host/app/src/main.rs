@@ -8,10 +8,14 @@ use portcullis::cmd;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let color = arguments.color;
     let outcome = match &arguments.command {
         Command::Serve(serve) => cmd::serve::run(serve),
-        Command::Check(check) => cmd::check::run(check),
-        Command::Policies(policies) => cmd::policies::run(policies),
+        Command::Check(check) => cmd::check::run(check, color),
+        Command::Policies(policies) => cmd::policies::run(policies, color),
+        Command::Explain(explain) => cmd::explain::run(explain, color),
+        Command::Completions(completions) => cmd::pages::completions(completions),
+        Command::Man(man) => cmd::pages::man(man),
     };
     outcome.unwrap_or_else(|error| cmd::refuse(&error))
 }

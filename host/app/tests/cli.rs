@@ -5,8 +5,9 @@
 //! cmd       the arguments, in quotes where they hold spaces
 //! stdin     what is piped in, where something is
 //! exit, stdout, stderr   what is expected; `BLESS=1` writes them
+//! after/    files that the command changes, as they are then
 //! ```
-//! and the files that it is about; the command runs in the folder. Times are
+//! and the files that it is about; the command runs in a copy of the folder. Times are
 //! shown as 0 and digests as `<digest>`, so that a case says the same every time.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
@@ -36,21 +37,40 @@ fn every_case_says_what_it_said() {
 fn run(case: &Path, bless: bool) -> Vec<String> {
     let command = fs::read_to_string(case.join("cmd")).unwrap();
     let stdin = File::open(case.join("stdin")).map_or_else(|_| Stdio::null(), Stdio::from);
+    let copy = tempfile::tempdir().unwrap();
+    let inputs = files(case);
+    for name in &inputs {
+        let path = copy.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(case.join(name), path).unwrap();
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(words(&command))
-        .current_dir(case)
+        .current_dir(copy.path())
         .env_clear()
         .env("PORTCULLIS_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"))
         .stdin(stdin)
         .output()
         .unwrap();
     let exit = output.status.code().map_or_else(|| "killed".to_owned(), |code| code.to_string());
-    let found = [("exit", format!("{exit}\n")), ("stdout", steady(&output.stdout)), ("stderr", steady(&output.stderr))];
+    let mut found = vec![
+        ("exit".to_owned(), format!("{exit}\n")),
+        ("stdout".to_owned(), steady(&output.stdout)),
+        ("stderr".to_owned(), steady(&output.stderr)),
+    ];
+    assert_eq!(files(copy.path()), inputs, "{command} made or removed files");
+    for name in inputs {
+        let after = fs::read(copy.path().join(&name)).unwrap();
+        if after != fs::read(case.join(&name)).unwrap() {
+            found.push((format!("after/{}", name.display()), String::from_utf8(after).unwrap()));
+        }
+    }
     let mut different = Vec::new();
     for (name, found) in found {
-        let path = case.join(name);
+        let path = case.join(&name);
         let expected = fs::read_to_string(&path).unwrap_or_default();
         if bless && (found != expected || !path.exists()) {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, &found).unwrap();
         } else if found != expected || !path.exists() {
             let case = case.file_name().unwrap_or_default().display();
@@ -58,6 +78,19 @@ fn run(case: &Path, bless: bool) -> Vec<String> {
         }
     }
     different
+}
+
+/// The files that a command is about, by their names below the folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
+    let names = entries
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| entry.path().strip_prefix(folder).unwrap().to_owned());
+    let of_the_case = |name: &PathBuf| {
+        ["cmd", "stdin", "exit", "stdout", "stderr"].iter().any(|known| name == Path::new(known))
+            || name.starts_with("after")
+    };
+    names.filter(|name| !of_the_case(name)).collect()
 }
 
 /// Splits at white space, outside of double quotes.
@@ -106,4 +139,71 @@ fn policies_for_programs_are_an_array_of_objects_with_names() {
     for part in ["matches", "reads", "lookups", "writes", "rules", "settings", "settingsSchema"] {
         assert!(list.iter().all(|policy| !policy[part].is_null()), "{part}");
     }
+}
+
+#[test]
+fn the_list_is_the_same_in_yaml_and_in_json() {
+    let list = |format: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["policies", "-o", format])
+            .env_clear()
+            .env("PORTCULLIS_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"))
+            .output()
+            .unwrap();
+        let mut contents = portcullis::yaml::read("-", &output.stdout);
+        assert!(contents.errors.is_empty(), "{:?}", contents.errors);
+        serde_json::from_str::<serde_json::Value>(&contents.documents.pop().unwrap().json).unwrap()
+    };
+    assert_eq!(list("yaml"), list("json"));
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["completions", shell]).env_clear().output().unwrap();
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && script.contains("fail-on") && script.contains("explain"),
+            "{shell}: {script}"
+        );
+    }
+}
+
+#[test]
+fn every_subcommand_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_portcullis")).arg("man").arg(folder.path()).env_clear().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for subcommand in ["", "-check", "-serve", "-policies", "-explain", "-completions", "-man"] {
+        let page = fs::read_to_string(folder.path().join(format!("portcullis{subcommand}.1"))).unwrap();
+        assert!(page.starts_with(".ie") || page.contains(".TH"), "{page}");
+    }
+}
+
+#[test]
+fn sarif_is_what_its_schema_says() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("schemas/sarif-2.1.0.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let mut results = 0;
+    for case in ["database_on_local_class", "broken_yaml", "alias_cycle", "old_api_versions", "warn_only_policy"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(case);
+        let command = fs::read_to_string(folder.join("cmd")).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(words(&command))
+            .args(["-o", "sarif"])
+            .current_dir(folder)
+            .env_clear()
+            .env("PORTCULLIS_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let log: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let errors: Vec<String> =
+            schema.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{case}: {errors:?}");
+        results += log["runs"][0]["results"].as_array().unwrap().len();
+    }
+    assert!(results > 3, "{results} results");
 }

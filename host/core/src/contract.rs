@@ -69,9 +69,31 @@ pub struct Rule {
     /// Why the rule exists.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// How to put it right.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
     /// Where more is said.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
+    /// What breaks it and what keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<Examples>,
+}
+
+/// Manifests that show a rule, as YAML: in `bad` and `good` the first document
+/// is judged, the others are what the cluster holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examples {
+    /// What the rule reports.
+    pub bad: String,
+    /// What it doesn't.
+    pub good: String,
+    /// The settings under which both are judged; absent: the policy's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+    /// The object before an UPDATE; absent: both are created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
 }
 
 /// How bad a violation is; it never decides, it only informs.

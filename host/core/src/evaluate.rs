@@ -1,5 +1,9 @@
 //! What the host asks of something that can judge: a Wasm policy in the engine,
 //! plain Rust in tests. One call, one review, no state between two.
+//!
+//! Policies of one module may offer to be asked in one call ([`Company`]), so
+//! that one instance and one text of the object serve all of them. Whatever is
+//! out of the ordinary in such a call is nobody's: each is then asked alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +12,63 @@ use futures_util::future::BoxFuture;
 
 use crate::cluster::Scoped;
 use crate::contract::{Operation, RawReview};
+use crate::view::UnitedViews;
 
 /// Judges requests.
 pub trait Evaluate: Send + Sync {
     /// One review. Whatever goes wrong is a [`Failure`].
     fn evaluate<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Evaluation>;
+
+    /// With whom it may be asked in one call; by default with nobody.
+    fn company(&self) -> Option<&Company> {
+        None
+    }
+}
+
+/// A policy's place among those of its module that trust each other.
+#[derive(Clone)]
+pub struct Company {
+    /// What answers for all of them; the same for each.
+    pub module: Arc<dyn EvaluateTogether>,
+    /// Which of them this policy is.
+    pub member: u32,
+    /// The views under which they were asked together before.
+    pub views: Arc<UnitedViews>,
+}
+
+/// Judges requests for several policies at once.
+pub trait EvaluateTogether: Send + Sync {
+    /// One evaluation a member, in order. A [`Failure`] is that of the call: who
+    /// of the members would have failed alone isn't known.
+    fn evaluate_together<'a>(&'a self, call: SharedCall<'a>) -> BoxFuture<'a, Result<Vec<Answered>, Failure>>;
+}
+
+/// One request, as several policies see it.
+#[derive(Clone, Copy)]
+pub struct SharedCall<'a> {
+    /// Which policies, each with the cluster as far as that one may see it.
+    pub members: &'a [(u32, Arc<Scoped>)],
+    /// The operation.
+    pub operation: Operation,
+    /// The object, projected to what their views have in common and each of them.
+    pub object: Option<&'a str>,
+    /// The old object, projected likewise.
+    pub old_object: Option<&'a str>,
+    /// The attributes as JSON.
+    pub attributes: &'a str,
+    /// The instant at which the request arrived, since the Unix epoch.
+    pub now: Duration,
+    /// When the answers must be there.
+    pub deadline: Instant,
+}
+
+/// What a policy answered, and how long that took it.
+#[derive(Debug)]
+pub struct Answered {
+    /// Its review.
+    pub review: RawReview,
+    /// Time that the policy itself ran.
+    pub ran: Duration,
 }
 
 /// One request, as a policy sees it.

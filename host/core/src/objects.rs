@@ -151,7 +151,20 @@ pub fn labels(object: Value<'_>) -> Labels {
     labels.fields().filter_map(|(key, value)| Some((key.into_owned(), value.as_str()?.into_owned()))).collect()
 }
 
+/// Few objects hold the value at all, so the text is searched before it is parsed:
+/// of 1,000 manifests each may be looked for in all others.
 fn has_key(text: &str, key: &str, value: &str) -> bool {
+    may_hold(text, value) && has_parsed_key(text, key, value)
+}
+
+/// Whether a JSON text may hold a string: it stands there as it is, unless a
+/// letter of it is one that is written as an escape, or may be.
+fn may_hold(text: &str, value: &str) -> bool {
+    let is_escaped = |letter: char| matches!(letter, '"' | '\\' | '/') || letter.is_control();
+    text.contains(value) || value.contains(is_escaped) || text.contains("\\u")
+}
+
+fn has_parsed_key(text: &str, key: &str, value: &str) -> bool {
     Document::parse(text.as_bytes()).is_ok_and(|document| reaches(document.root(), key, value))
 }
 
@@ -223,6 +236,23 @@ mod tests {
             limit,
         });
         (listing.items.len(), listing.incomplete.is_none())
+    }
+
+    #[test]
+    fn a_key_is_found_however_its_value_is_written() {
+        let check = |written: &str, value: &str, found: bool| {
+            assert_eq!(
+                has_key(&format!(r#"{{"a":["{written}"],"b":[{{"c":"{written}"}}]}}"#), "b[*].c", value),
+                found,
+                "{written}"
+            );
+        };
+        check("data", "data", true);
+        check("d\\u0061ta", "data", true);
+        check("a\\/b", "a/b", true);
+        check("a\\nb", "a\nb", true);
+        check("database", "data", false);
+        check("logs", "data", false);
     }
 
     #[test]

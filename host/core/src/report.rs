@@ -145,19 +145,24 @@ pub struct Summary {
     pub errors: usize,
 }
 
+impl Summary {
+    /// Counts one more result.
+    pub fn add(&mut self, result: &ObjectReport) {
+        let has = |verdict| result.policies.iter().any(|policy| policy.verdict == verdict);
+        self.objects += 1;
+        self.allowed += usize::from(result.allowed);
+        self.denied += usize::from(!result.allowed);
+        self.warned += usize::from(!result.warnings.is_empty());
+        self.undecided += usize::from(has(Verdict::Undecided));
+        self.errors += usize::from(has(Verdict::Error));
+    }
+}
+
 impl Report {
     /// Sums up the results.
     pub fn new(results: Vec<ObjectReport>) -> Report {
         let mut summary = Summary::default();
-        for result in &results {
-            let has = |verdict| result.policies.iter().any(|policy| policy.verdict == verdict);
-            summary.objects += 1;
-            summary.allowed += usize::from(result.allowed);
-            summary.denied += usize::from(!result.allowed);
-            summary.warned += usize::from(!result.warnings.is_empty());
-            summary.undecided += usize::from(has(Verdict::Undecided));
-            summary.errors += usize::from(has(Verdict::Error));
-        }
+        results.iter().for_each(|result| summary.add(result));
         Report { version: REPORT_VERSION, results, summary }
     }
 }

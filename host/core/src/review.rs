@@ -261,9 +261,13 @@ impl<'d> Review<'d> {
             kind: &self.kind,
             resource: &self.resource,
             sub_resource: self.subresource.as_deref(),
-            request_kind: self.request_kind.as_ref(),
-            request_resource: self.request_resource.as_ref(),
-            request_sub_resource: self.request_subresource.as_deref(),
+            // Nearly always the same again: every policy would parse it twice.
+            request_kind: self.request_kind.as_ref().filter(|kind| **kind != self.kind),
+            request_resource: self.request_resource.as_ref().filter(|resource| **resource != self.resource),
+            request_sub_resource: self
+                .request_subresource
+                .as_deref()
+                .filter(|subresource| Some(*subresource) != self.subresource.as_deref()),
             name: self.object_name(),
             namespace: &self.namespace,
             namespace_labels,
@@ -299,9 +303,15 @@ struct Attributes<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace_labels: Option<&'a BTreeMap<String, String>>,
     user_info: &'a UserInfo,
+    #[serde(skip_serializing_if = "is_false")]
     dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<&'a RawValue>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// `group/version`, or only the version in the core group.

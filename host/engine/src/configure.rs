@@ -8,22 +8,31 @@
 //! All of it is kept in the cache, so that known settings of a known module
 //! need no guest call at all.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use portcullis_core::contract::{Configuration, Description, SettingsFinding};
-use portcullis_core::evaluate::{Evaluate, Failure};
+use portcullis_core::evaluate::{Company, Evaluate, EvaluateTogether, Failure};
+use portcullis_core::view::UnitedViews;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
 use crate::describe::description;
 use crate::engine::{MAX_MEMORY, Shared};
-use crate::instance::{self, Evaluator, Template};
+use crate::evaluator::{Evaluator, Together};
+use crate::instance::{self, Starter, Template};
 use crate::intake::LoadError;
 use crate::module::Module;
 use crate::proof;
 use crate::snapshot::{self, SnapshotState};
 use crate::wait::block_on;
+
+/// Policies that share one snapshot, at most: what each was configured to is in
+/// every instance's memory.
+const MAX_TOGETHER: usize = 32;
+
+/// What was made of some configurations: what the cache keeps, and the code.
+pub(crate) type Made = (Record, Component);
 
 /// What one policy may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +41,16 @@ pub struct Limits {
     pub timeout: Duration,
     /// Bytes of memory; at most [`MAX_MEMORY`].
     pub memory: usize,
+}
+
+impl Limits {
+    /// What any policy may use at most.
+    const MOST: Limits = Limits { timeout: Duration::MAX, memory: MAX_MEMORY };
+
+    /// The lesser of both, in each.
+    pub(crate) fn least(&self, other: &Limits) -> Limits {
+        Limits { timeout: self.timeout.min(other.timeout), memory: self.memory.min(other.memory) }
+    }
 }
 
 /// A policy under its settings, ready to be asked.
@@ -105,7 +124,7 @@ pub(crate) struct Setup {
 
 /// What the cache keeps beside the compiled code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+pub(crate) struct Record {
     descriptions: Vec<Description>,
     snapshot: SnapshotState,
     warnings: Vec<String>,
@@ -131,7 +150,9 @@ impl Module {
     }
 
     /// Configures several policies, which then share one snapshot and its
-    /// compiled code. Blocks while it compiles.
+    /// compiled code, and offer to be asked in one call ([`Evaluate::company`]):
+    /// only for a module whose policies may see what each of them sees. Blocks
+    /// while it compiles.
     pub fn configure_all(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Configured>, ConfigureError> {
         let setups: Arc<[Setup]> = self.setups(wanted)?.into();
         let cache = &self.inner.shared.cache;
@@ -140,11 +161,52 @@ impl Module {
             parts.extend([setup.policy.as_bytes(), setup.settings.as_bytes()]);
         }
         let key = cache.key("configure", &parts);
-        let (record, component) = match self.kept(&key) {
-            Some(kept) => kept,
+        // Equal documents are compiled once: who comes second waits for the first.
+        let slot =
+            self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = match slot.take().or_else(|| self.kept(&key)) {
+            Some(made) => made,
             None => self.make(&key, &setups)?,
         };
-        self.assemble(&setups, wanted, &record, &component)
+        let (record, component) = slot.insert(made);
+        self.assemble(&setups, wanted, record, component)
+    }
+
+    /// As [`Module::configure_all`], but one that can't be configured doesn't
+    /// take the others down: who is refused for its settings is left out, and
+    /// where something else goes wrong each is configured by itself.
+    pub fn configure_each(&self, wanted: &[(Configuration, Limits)]) -> Vec<Result<Configured, ConfigureError>> {
+        wanted.chunks(MAX_TOGETHER).flat_map(|wanted| self.configure_chunk(wanted)).collect()
+    }
+
+    fn configure_chunk(&self, wanted: &[(Configuration, Limits)]) -> Vec<Result<Configured, ConfigureError>> {
+        let mut results: Vec<Option<Result<Configured, ConfigureError>>> = wanted.iter().map(|_| None).collect();
+        loop {
+            let left: Vec<usize> = (0..wanted.len()).filter(|index| results[*index].is_none()).collect();
+            let these: Vec<_> = left.iter().map(|index| wanted[*index].clone()).collect();
+            match self.configure_all(&these) {
+                Ok(all) => left.iter().zip(all).for_each(|(index, one)| results[*index] = Some(Ok(one))),
+                Err(ConfigureError::Settings(misfits)) if left.len() > 1 => {
+                    for misfit in misfits {
+                        let index = left[misfit.index];
+                        let misfit = Misfit { index: 0, ..misfit };
+                        match &mut results[index] {
+                            Some(Err(ConfigureError::Settings(of_policy))) => of_policy.push(misfit),
+                            result => *result = Some(Err(ConfigureError::Settings(vec![misfit]))),
+                        }
+                    }
+                }
+                Err(_) => {
+                    for (index, (configuration, limits)) in left.iter().zip(these) {
+                        results[*index] = Some(self.configure(configuration, limits));
+                    }
+                }
+            }
+            if results.iter().all(Option::is_some) {
+                return results.into_iter().flatten().collect();
+            }
+        }
     }
 
     fn setups(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Setup>, ConfigureError> {
@@ -159,7 +221,7 @@ impl Module {
         setups.collect()
     }
 
-    fn kept(&self, key: &str) -> Option<(Record, Component)> {
+    fn kept(&self, key: &str) -> Option<Made> {
         let Shared { cache, run, .. } = &*self.inner.shared;
         let record: Record = cache.record(key)?;
         let component = cache.component(run, &record.artifact)?;
@@ -167,7 +229,7 @@ impl Module {
     }
 
     /// Configures, takes a snapshot where that can be done, compiles and proves.
-    fn make(&self, key: &str, setups: &Arc<[Setup]>) -> Result<(Record, Component), ConfigureError> {
+    fn make(&self, key: &str, setups: &Arc<[Setup]>) -> Result<Made, ConfigureError> {
         let shared = &self.inner.shared;
         let loadable = self.inner.loadable()?;
         let taken = block_on(snapshot::take(shared, &loadable, setups));
@@ -246,24 +308,31 @@ impl Module {
             SnapshotState::Taken { .. } => None,
             SnapshotState::Absent { .. } => Some(Arc::clone(setups)),
         };
-        let policies = setups.iter().zip(wanted).zip(&record.descriptions);
-        let configured = policies.map(|((setup, (_, limits)), description)| {
-            let limits = Limits { memory: limits.memory.min(MAX_MEMORY), ..*limits };
-            let evaluator = Evaluator {
-                shared: Arc::clone(shared),
-                template: template.clone(),
-                configure: configure.clone(),
-                id: setup.id,
-                policy: setup.policy.as_str().into(),
-                limits,
-            };
+        let starter = Starter { shared: Arc::clone(shared), template, configure };
+        let members: Vec<(Arc<str>, Limits)> = setups
+            .iter()
+            .zip(wanted)
+            .map(|(setup, (_, limits))| (setup.policy.as_str().into(), limits.least(&Limits::MOST)))
+            .collect();
+        let together = (members.len() > 1 && self.capabilities().turn).then(|| {
+            let together: Arc<dyn EvaluateTogether> =
+                Arc::new(Together { starter: starter.clone(), members: members.clone() });
+            (together, Arc::<UnitedViews>::default())
+        });
+        let policies = setups.iter().zip(members).zip(&record.descriptions);
+        let configured = policies.map(|((setup, (policy, limits)), description)| {
+            let company = together.as_ref().map(|(module, views)| Company {
+                module: Arc::clone(module),
+                member: setup.id,
+                views: Arc::clone(views),
+            });
             let slot = shared.slot_for_loading();
-            block_on(evaluator.start())
+            block_on(starter.start(limits))
                 .map_err(|failure| ConfigureError::Start { policy: setup.policy.clone(), failure })?;
             drop(slot);
             Ok(Configured {
                 description: description.clone(),
-                evaluator: Arc::new(evaluator),
+                evaluator: Arc::new(Evaluator { starter: starter.clone(), id: setup.id, policy, limits, company }),
                 snapshot: record.snapshot.clone(),
                 warnings: record.warnings.clone(),
             })

@@ -4,18 +4,14 @@
 //! ```text
 //! Template ── start ──> Guest ── describe | configure | warm_up | review
 //!                         └ store: limits, clock, imports; dropped with it
-//! Evaluator ── slot of the pool ── Guest ── review ──> Evaluation
+//! Starter ── slot of the pool ── Guest ── review ──> RawReview
 //! ```
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use portcullis_core::contract::{Operation, RawEdit, RawReview};
-use portcullis_core::evaluate::{Call, Evaluate, Evaluation, Failure};
+use portcullis_core::evaluate::Failure;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker};
 use wasmtime::{Store, Trap};
 
@@ -60,15 +56,13 @@ pub(crate) struct Question<'a> {
 /// What `configure` answered: descriptions by id, or findings by id, both as JSON.
 pub(crate) type Configured = Result<Vec<(u32, String)>, Vec<(u32, String)>>;
 
-/// A configured policy: what the host asks.
-pub(crate) struct Evaluator {
+/// What starts instances that know their settings.
+#[derive(Clone)]
+pub(crate) struct Starter {
     pub(crate) shared: Arc<Shared>,
     pub(crate) template: Template,
     /// Where there is no snapshot: what each fresh instance is configured with.
     pub(crate) configure: Option<Arc<[Setup]>>,
-    pub(crate) id: u32,
-    pub(crate) policy: Arc<str>,
-    pub(crate) limits: Limits,
 }
 
 impl Template {
@@ -137,13 +131,13 @@ impl Guest {
         answer.map_err(|error| self.failure(&error))
     }
 
-    /// One review of the policy `id`.
+    /// One review of each of the policies `ids`, in order.
     pub(crate) async fn review(
         &mut self,
         template: &Template,
-        id: u32,
+        ids: &[u32],
         question: Question<'_>,
-    ) -> Result<RawReview, Failure> {
+    ) -> Result<Vec<RawReview>, Failure> {
         let request = types::Request {
             operation: question.operation.into(),
             object: question.object,
@@ -155,15 +149,17 @@ impl Guest {
             .instance
             .get_typed_func::<(&[u32], types::Request<'_>), (Vec<types::Review>,)>(&mut self.store, &template.review);
         let answer = match review {
-            Ok(review) => review.call_async(&mut self.store, (&[id], request)).await,
+            Ok(review) => review.call_async(&mut self.store, (ids, request)).await,
             Err(error) => Err(error),
         };
         let (reviews,) = answer.map_err(|error| self.failure(&error))?;
-        let count = reviews.len();
-        match <[types::Review; 1]>::try_from(reviews) {
-            Ok([review]) => Ok(review.into()),
-            Err(_) => Err(Failure::Malformed { reason: format!("{count} reviews for 1 policy") }),
+        if reviews.len() != ids.len() {
+            let policies = if ids.len() == 1 { "policy" } else { "policies" };
+            return Err(Failure::Malformed {
+                reason: format!("{} reviews for {} {policies}", reviews.len(), ids.len()),
+            });
         }
+        Ok(reviews.into_iter().map(RawReview::from).collect())
     }
 
     fn exports(&mut self, template: &Template) -> wasmtime::Result<Policy> {
@@ -175,60 +171,47 @@ impl Guest {
     }
 }
 
-impl Evaluate for Evaluator {
-    fn evaluate<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Evaluation> {
-        async move {
-            let Some(_slot) = self.shared.slot(call.deadline).await else {
-                return Evaluation { outcome: Err(Failure::Busy), ran: Duration::ZERO };
-            };
-            if Instant::now() >= call.deadline {
-                return Evaluation { outcome: Err(Failure::Deadline), ran: Duration::ZERO };
-            }
-            let (outcome, ran) = timed(self.review(call)).await;
-            Evaluation { outcome, ran }
-        }
-        .boxed()
-    }
-}
-
-impl Evaluator {
-    async fn review(&self, call: Call<'_>) -> Result<RawReview, Failure> {
-        let Call { operation, object, old_object, attributes, now, deadline, cluster, may_log } = call;
-        let sink = if may_log { Sink::Through { policy: Arc::clone(&self.policy) } } else { Sink::Withheld };
-        let world = World::Open { cluster, now };
-        self.ask(Question { operation, object, old_object, attributes }, world, sink, deadline).await
-    }
-
-    /// One question in a fresh instance of the pool; the caller holds a slot.
+impl Starter {
+    /// One call in a fresh instance of the pool, of which the guest is given
+    /// back; the caller holds a slot.
     pub(crate) async fn ask(
         &self,
+        ids: &[u32],
         question: Question<'_>,
         world: World,
         sink: Sink,
+        limits: Limits,
         deadline: Instant,
-    ) -> Result<RawReview, Failure> {
-        let mut state = self.state(deadline, Pace::Yield, Log::new(sink));
-        let Some(setups) = &self.configure else {
-            state.world = world;
-            return self.template.start(state).await?.review(&self.template, self.id, question).await;
-        };
-        let mut guest = self.template.start(state).await?;
-        // It answered at load; that it doesn't now is its own doing.
-        if guest.configure(&self.template, setups).await?.is_err() {
-            return Err(Failure::Malformed { reason: "`configure` refused settings that it took at load".to_owned() });
+    ) -> Result<(Vec<RawReview>, Guest), Failure> {
+        let mut state = self.state(limits, deadline, Pace::Yield, Log::new(sink));
+        let mut guest;
+        match &self.configure {
+            None => {
+                state.world = world;
+                guest = self.template.start(state).await?;
+            }
+            Some(setups) => {
+                guest = self.template.start(state).await?;
+                // It answered at load; that it doesn't now is its own doing.
+                if guest.configure(&self.template, setups).await?.is_err() {
+                    let reason = "`configure` refused settings that it took at load".to_owned();
+                    return Err(Failure::Malformed { reason });
+                }
+                guest.store.data_mut().world = world;
+            }
         }
-        guest.store.data_mut().world = world;
-        guest.review(&self.template, self.id, question).await
+        let reviews = guest.review(&self.template, ids, question).await?;
+        Ok((reviews, guest))
     }
 
-    /// Starts an instance within the policy's limits and asks it nothing.
-    pub(crate) async fn start(&self) -> Result<(), Failure> {
+    /// Starts an instance within `limits` and asks it nothing.
+    pub(crate) async fn start(&self, limits: Limits) -> Result<(), Failure> {
         let deadline = Instant::now() + self.shared.load_timeout;
-        self.template.start(self.state(deadline, Pace::Continue, Log::new(Sink::Muted))).await.map(drop)
+        self.template.start(self.state(limits, deadline, Pace::Continue, Log::new(Sink::Muted))).await.map(drop)
     }
 
-    fn state(&self, deadline: Instant, pace: Pace, log: Log) -> State {
-        let Limits { timeout, memory } = self.limits;
+    fn state(&self, limits: Limits, deadline: Instant, pace: Pace, log: Log) -> State {
+        let Limits { timeout, memory } = limits;
         State {
             bounds: Bounds::new(memory),
             clock: RunClock::new(timeout, self.shared.tick, deadline, pace, self.shared.epochs.ticks()),
@@ -271,20 +254,6 @@ fn failure(error: &wasmtime::Error, state: &mut State, doing: Doing) -> Failure 
         // something that can't be read: too much, not UTF-8, outside its memory.
         (None, Doing::Answering) => Failure::Malformed { reason: error.root_cause().to_string() },
     }
-}
-
-/// `future`'s output, and how long it was being polled: what it waited isn't in it.
-async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
-    let mut future = pin!(future);
-    let mut ran = Duration::ZERO;
-    let output = std::future::poll_fn(|context| {
-        let start = Instant::now();
-        let poll = future.as_mut().poll(context);
-        ran += start.elapsed();
-        poll
-    })
-    .await;
-    (output, ran)
 }
 
 impl From<Operation> for types::Operation {

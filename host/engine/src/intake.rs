@@ -103,6 +103,9 @@ pub struct Capabilities {
     pub cluster: bool,
     /// It can tell the time of a request.
     pub clock: bool,
+    /// It can say whose review it is making, so it can be asked for several
+    /// policies at once.
+    pub turn: bool,
     /// It can write log lines.
     pub log: bool,
 }
@@ -191,6 +194,7 @@ impl Capabilities {
         match interface {
             "cluster" => self.cluster = true,
             "clock" => self.clock = true,
+            "turn" => self.turn = true,
             "log" => self.log = true,
             "types" => {}
             _ => return Err(LoadError::Import { import: owned() }),

@@ -4,11 +4,11 @@
 //! bytes ── intake ── compile ── describe ──> Module
 //!                                              │ configure, snapshot, proof
 //!                                              v
-//!           Call ── instance (fresh) ──> Configured.evaluator ──> Evaluation
-//!                      └ epoch, state, imports/{cluster,clock,log}
+//!           Call ── evaluator ── instance (fresh) ──> Evaluation
+//!                                   └ epoch, state, imports/{cluster,clock,turn,log}
 //! ```
 //! What must hold: a guest can do what it imports and nothing else; a fresh
-//! instance answers every call; whatever goes wrong in a guest is a
+//! instance answers every call, of one policy or of those of one trusted module; whatever goes wrong in a guest is a
 //! [`Failure`](portcullis_core::evaluate::Failure), inside its deadline, and
 //! none of its neighbours notices.
 
@@ -19,6 +19,7 @@ mod configure;
 mod describe;
 mod engine;
 mod epoch;
+mod evaluator;
 mod imports;
 mod instance;
 mod intake;

@@ -5,6 +5,7 @@
 //! without compiling or running anything; it is compiled for loading only when
 //! a configuration isn't in the cache either.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use wasmtime::component::Component;
 use wasmtime_wizer::Wizer;
 
 use crate::artifact::sha256;
+use crate::configure::Made;
 use crate::describe;
 use crate::engine::{MAX_MEMORY, Shared};
 use crate::epoch::{Pace, RunClock};
@@ -37,6 +39,8 @@ pub(crate) struct Inner {
     digest: String,
     pub(crate) described: Described,
     loadable: Mutex<Option<Arc<Loadable>>>,
+    /// By what was configured, so that it is compiled once while the module is there.
+    pub(crate) made: Mutex<HashMap<String, Arc<Mutex<Option<Made>>>>>,
 }
 
 /// What the cache keeps of a module.
@@ -78,7 +82,8 @@ impl Module {
             }
         };
         let bytes = bytes.to_vec();
-        Ok(Module { inner: Arc::new(Inner { shared, bytes, digest, described, loadable: Mutex::new(loadable) }) })
+        let loadable = Mutex::new(loadable);
+        Ok(Module { inner: Arc::new(Inner { shared, bytes, digest, described, loadable, made: Mutex::default() }) })
     }
 
     /// What its policies say of themselves: their widest reach.

@@ -18,10 +18,11 @@ use serde_json::Value;
 
 use crate::configure::{Limits, Setup};
 use crate::engine::{MAX_MEMORY, Shared};
+use crate::evaluator::Evaluator;
 use crate::imports::log::Sink;
-use crate::instance::{Evaluator, Question, Template};
+use crate::instance::{Question, Starter, Template};
 use crate::module::Loadable;
-use crate::state::World;
+use crate::state::{Member, Turns, World};
 use crate::wait::block_on;
 
 /// Samples of one policy that are tried; each costs a `configure`.
@@ -49,19 +50,19 @@ pub(crate) fn prove(
     let mut proof = Proof::default();
     for (setup, description) in setups.iter().zip(descriptions) {
         let evaluator = Evaluator {
-            shared: Arc::clone(shared),
-            template: snapshot.clone(),
-            configure: None,
+            starter: Starter { shared: Arc::clone(shared), template: snapshot.clone(), configure: None },
             id: setup.id,
             policy: setup.policy.as_str().into(),
             limits: Limits { timeout: shared.load_timeout, memory: MAX_MEMORY },
+            company: None,
         };
         for (index, sample) in description.samples.iter().take(MAX_SAMPLES).enumerate() {
             let prepared = Prepared::new(sample, description);
-            let fresh = block_on(fresh_review(shared, loadable, setups, setup.id, &prepared));
+            let fresh = block_on(fresh_review(shared, loadable, setups, setup, &prepared));
             let deadline = Instant::now() + shared.load_timeout;
             let slot = shared.slot_for_loading();
-            let taken = block_on(evaluator.ask(prepared.question(), prepared.world(deadline), Sink::Muted, deadline));
+            let world = prepared.world(setup, deadline);
+            let taken = block_on(evaluator.ask(prepared.question(), world, Sink::Muted, deadline));
             drop(slot);
             match (fresh, taken) {
                 (Ok(fresh), Ok(taken)) if fresh == taken => proof.samples += 1,
@@ -89,7 +90,7 @@ async fn fresh_review(
     shared: &Shared,
     loadable: &Loadable,
     setups: &[Setup],
-    id: u32,
+    setup: &Setup,
     prepared: &Prepared,
 ) -> Result<RawReview, Failure> {
     let mut guest = loadable.start(shared, "configure", Sink::Muted).await?;
@@ -100,8 +101,9 @@ async fn fresh_review(
     let deadline = Instant::now() + shared.load_timeout;
     let state = guest.store.data_mut();
     state.clock.restart();
-    state.world = prepared.world(deadline);
-    guest.review(&loadable.template, id, prepared.question()).await
+    state.world = prepared.world(setup, deadline);
+    let mut reviews = guest.review(&loadable.template, &[setup.id], prepared.question()).await?;
+    reviews.pop().ok_or_else(|| Failure::Malformed { reason: "no review".to_owned() })
 }
 
 /// A sample, as the policy sees it.
@@ -145,9 +147,11 @@ impl Prepared {
         }
     }
 
-    fn world(&self, deadline: Instant) -> World {
+    fn world(&self, setup: &Setup, deadline: Instant) -> World {
         let objects = Objects::new(self.sample.cluster.iter().map(Value::to_string), true);
-        World::Open { cluster: Arc::new(Scoped::new(Arc::new(objects), Arc::clone(&self.lookups), deadline)), now: NOW }
+        let cluster = Arc::new(Scoped::new(Arc::new(objects), Arc::clone(&self.lookups), deadline));
+        let member = Member { id: setup.id, policy: setup.policy.as_str().into(), cluster, began: None };
+        World::Open { turns: Turns::new(vec![member]), now: NOW }
     }
 }
 

@@ -2,7 +2,7 @@
 //! imports may reach. One a call, thrown away with it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_core::cluster::Scoped;
 use portcullis_core::evaluate::Failure;
@@ -38,11 +38,27 @@ pub(crate) enum World {
     },
     /// One request's.
     Open {
-        /// The cluster, as far as the policy may see it.
-        cluster: Arc<Scoped>,
+        /// Whose review it is, and as far as that one may see the cluster.
+        turns: Turns,
         /// The instant at which the request arrived.
         now: Duration,
     },
+}
+
+/// The policies of one call, and which of them is reviewing now.
+pub(crate) struct Turns {
+    members: Vec<Member>,
+    /// None where several are asked and none has begun.
+    current: Option<usize>,
+}
+
+/// One policy of a call.
+pub(crate) struct Member {
+    pub(crate) id: u32,
+    pub(crate) policy: Arc<str>,
+    pub(crate) cluster: Arc<Scoped>,
+    /// When its turn came, where it was said.
+    pub(crate) began: Option<Instant>,
 }
 
 /// Memory and tables of one instance.
@@ -79,6 +95,33 @@ impl State {
                 "`{interface}` was called during `{during}`, where its answer would be frozen in; call it in `review`"
             ),
         })
+    }
+}
+
+impl Turns {
+    /// A call for `members`; the turn of a single one is from the beginning.
+    pub(crate) fn new(members: Vec<Member>) -> Turns {
+        let current = (members.len() == 1).then_some(0);
+        Turns { members, current }
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn current(&self) -> Option<&Member> {
+        self.members.get(self.current?)
+    }
+
+    /// All of them.
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The turn of `id` begins; None where it isn't asked, or had its turn.
+    pub(crate) fn begin(&mut self, id: u32) -> Option<&Member> {
+        let index = self.members.iter().position(|member| member.id == id && member.began.is_none())?;
+        self.current = Some(index);
+        let member = &mut self.members[index];
+        member.began = Some(Instant::now());
+        Some(member)
     }
 }
 

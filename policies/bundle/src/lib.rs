@@ -30,6 +30,10 @@ pub struct Set {
 /// The set that runs where no policy source is given at all.
 pub const BASELINE: Set = Set { name: "baseline", documents: include_str!("../sets/baseline.yaml") };
 
+/// What is asked for beyond it: what is probably wrong is denied, and matters of
+/// taste are judged.
+pub const STRICT: Set = Set { name: "strict", documents: include_str!("../sets/strict.yaml") };
+
 const MODULES: &[Module] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
 /// The built-in modules, by name in ascending order.
@@ -50,6 +54,23 @@ pub fn module(name: &str) -> Option<&'static Module> {
     modules().iter().find(|module| module.name == name)
 }
 
+/// The sets, each a whole of its own.
+#[must_use]
+pub const fn sets() -> &'static [Set] {
+    &[BASELINE, STRICT]
+}
+
+/// The set of this name.
+///
+/// ```
+/// assert!(portcullis_bundle::set("strict").is_some());
+/// assert!(portcullis_bundle::set("no-such-set").is_none());
+/// ```
+#[must_use]
+pub fn set(name: &str) -> Option<Set> {
+    sets().iter().find(|set| set.name == name).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,13 +87,15 @@ mod tests {
     }
 
     #[test]
-    fn every_document_of_the_baseline_runs_a_module_that_is_built_in() {
-        let named: Vec<&str> =
-            BASELINE.documents.lines().filter_map(|line| line.trim().strip_prefix("module: builtin/")).collect();
-        let documents = BASELINE.documents.lines().filter(|line| line.starts_with("kind: ClusterPolicy")).count();
-        assert_eq!(named.len(), documents);
-        for name in named {
-            assert!(module(name).is_some(), "{name} is not built in");
+    fn every_document_of_a_set_runs_a_module_that_is_built_in() {
+        for set in sets() {
+            let named: Vec<&str> =
+                set.documents.lines().filter_map(|line| line.trim().strip_prefix("module: builtin/")).collect();
+            let documents = set.documents.lines().filter(|line| line.starts_with("kind: ClusterPolicy")).count();
+            assert_eq!(named.len(), documents);
+            for name in named {
+                assert!(module(name).is_some(), "{name} is not built in");
+            }
         }
     }
 }

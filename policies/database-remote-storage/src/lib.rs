@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! workload ─► containers ─► recognise ─► data volumes ─┐
+//! custom resource ─► volumes by the table of kinds ────┤
 //! claim ─► workloads that refer to it ─────────────────┼─► storage (cluster) ─► findings
 //! PersistentVolume, StorageClass ─► who uses it ───────┘
 //! ```
@@ -14,6 +15,8 @@
 //! known and fits a claim is on one node, the claim is taken to be local, though
 //! a volume that isn't known might fit too.
 
+mod custom;
+mod exemption;
 mod judge;
 mod referrers;
 mod report;
@@ -23,7 +26,8 @@ mod storage;
 mod views;
 
 use portcullis_sdk::serde_json::json;
-use portcullis_sdk::{Host, Lookup, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating};
+use portcullis_sdk::{Host, Lookup, Objects, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating};
+use portcullis_workloads::custom::CustomResource;
 
 pub use rules::Rule;
 pub use settings::{DataStoreSetting, Exemption, Settings};
@@ -46,7 +50,7 @@ impl Policy for DatabaseRemoteStorage {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const TITLE: &'static str = "a database keeps its data on remote storage that outlives the pod";
 
-    fn reach(_: &Settings) -> Reach {
+    fn reach(settings: &Settings) -> Reach {
         let reach = Reach::of::<Self>(&[Operation::Create, Operation::Update])
             .lookup(Lookup::of::<Claim>().get())
             .lookup(Lookup::of::<Claim>().list().key(views::CLAIM_VOLUME_KEY).optional())
@@ -54,7 +58,11 @@ impl Policy for DatabaseRemoteStorage {
             .lookup(Lookup::of::<PersistentVolume>().list().key(views::VOLUME_CLASS_KEY).optional())
             .lookup(Lookup::of::<StorageClass>().get())
             .lookup(Lookup::of::<StorageClass>().list().optional());
-        referrers::lookups().into_iter().fold(reach, Reach::lookup)
+        let reach = referrers::lookups().into_iter().fold(reach, Reach::lookup);
+        if settings.custom_resources {
+            return reach;
+        }
+        CustomResource::kinds().iter().fold(reach, |reach, kind| reach.without(&kind.api_version, &kind.kind))
     }
 
     fn samples() -> Vec<Sample> {
@@ -84,6 +92,7 @@ impl Policy for DatabaseRemoteStorage {
             Subject::Claim(claim) => report::claim(settings, claim, namespace, request.operation, host, review),
             Subject::Volume(volume) => report::volume(settings, volume, host, review),
             Subject::Class(class) => report::class(settings, class, host, review),
+            Subject::Custom(custom) => custom::judge(settings, custom, namespace, request.operation, host, review),
         }
     }
 }

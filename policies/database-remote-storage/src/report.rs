@@ -1,11 +1,11 @@
 //! From where storage is to findings and audit annotations.
 
-use portcullis_sdk::pod::WorkloadKind;
 use portcullis_sdk::serde_json::Value;
 use portcullis_sdk::{Edit, FieldPath, Host, Level, Metadata, Operation, Review};
 use portcullis_workloads::VolumeSource;
 
 use crate::DatabaseRemoteStorage;
+use crate::exemption::{Asking, Leave, audit_leave, claims_exemption, is_left, leave, unheard};
 use crate::judge::{Named, Origin, Place, Store, class_path, stores};
 use crate::referrers;
 use crate::rules::Rule;
@@ -15,29 +15,17 @@ use crate::views::{AnyWorkload, Claim, PersistentVolume, StorageClass};
 
 /// The namespace of an object that names none, as kubectl has it.
 const DEFAULT_NAMESPACE: &str = "default";
-/// How much of a reason an audit annotation repeats, in bytes.
-const MAX_REASON_BYTES: usize = 256;
 
-type Findings = Review<DatabaseRemoteStorage>;
+pub(crate) type Findings = Review<DatabaseRemoteStorage>;
 
 /// What is to be said of a volume, before it is known to whom.
-struct Verdict {
-    rule: Rule,
-    level: Level,
-    value: String,
+pub(crate) struct Verdict {
+    pub(crate) rule: Rule,
+    pub(crate) level: Level,
+    pub(crate) value: String,
     /// What is wrong, after `volume … `.
-    message: String,
+    pub(crate) message: String,
     fix: &'static str,
-}
-
-/// Why a workload's node-local data is let through.
-enum Leave {
-    /// It isn't.
-    None,
-    /// The namespace is one in which data may lie anywhere.
-    Namespace,
-    /// The workload is labelled, and says why.
-    Exempted(String),
 }
 
 /// Judges a workload.
@@ -59,7 +47,7 @@ pub(crate) fn workload(
         found.iter().map(|store| format!("{}={}", store.container, store.system)).collect::<Vec<_>>().join(","),
     );
     let resolver = Resolver { settings, host, namespace: &namespace };
-    let leave = leave(settings, workload, &namespace);
+    let leave = leave(settings, &Asking::of(workload), &namespace);
     let mut volumes: Vec<(&str, Storage)> = Vec::new();
     for store in &found {
         match &store.holding {
@@ -89,14 +77,7 @@ pub(crate) fn workload(
             volumes.iter().map(|(name, storage)| format!("{name}={}", storage.audit())).collect::<Vec<_>>().join(","),
         );
     }
-    match leave {
-        Leave::None => {}
-        Leave::Namespace => review.audit("exempted", format!("namespace {namespace}")),
-        Leave::Exempted(reason) if volumes.iter().any(|(_, storage)| storage.is_node_local()) => {
-            review.audit("exempted", reason)
-        }
-        Leave::Exempted(_) => {}
-    }
+    audit_leave(leave, &namespace, volumes.iter().any(|(_, storage)| storage.is_node_local()), review);
 }
 
 /// Judges a claim for the data stores that already refer to it.
@@ -172,7 +153,7 @@ pub(crate) fn class(settings: &Settings, class: &StorageClass, host: &Host, revi
     let (Some(verdict), true) = (judge(&storage), storage.is_node_local()) else { return };
     for set in referrers::of_class(host, &class.metadata.name) {
         let namespace = namespace_of(None, &set.metadata);
-        if is_left(&leave(settings, &set, &namespace), &storage) {
+        if is_left(&leave(settings, &Asking::of(&set), &namespace), &storage) {
             continue;
         }
         let uses = |volume: &Named<'_>| matches!(volume.origin, Origin::Template(template) if template.spec.storage_class_name.as_deref() == Some(&class.metadata.name));
@@ -211,11 +192,8 @@ fn volume_finding(
         "volume `{}` holds the data of {} (container `{}`): {}",
         volume.name, store.system, store.container, verdict.message
     );
-    if storage.is_node_local() && claims_exemption(settings, workload) {
-        message.push_str(&format!(
-            "; the label `{}` exempts it only with a reason in the annotation `{}` and at least two replicas",
-            settings.exemption.label, settings.exemption.reason_annotation
-        ));
+    if storage.is_node_local() && claims_exemption(settings, &Asking::of(workload)) {
+        message.push_str(&unheard(settings));
     }
     let finding = review.find(verdict.rule, verdict.level, message);
     finding.at(&volume.path).subject(format!("volume={}", volume.name)).value(&verdict.value);
@@ -243,7 +221,7 @@ fn no_volume(store: &Store<'_>, directories: &[String], path: &FieldPath, review
 }
 
 /// What a volume's place comes to; nothing where it is remote.
-fn judge(storage: &Storage) -> Option<Verdict> {
+pub(crate) fn judge(storage: &Storage) -> Option<Verdict> {
     const CLASS_FIX: &str = "name a class whose volumes are reachable from every node";
     let (rule, level, value, message, fix) = match storage {
         Storage::Remote => return None,
@@ -316,7 +294,12 @@ fn judge(storage: &Storage) -> Option<Verdict> {
     Some(Verdict { rule, level, value, message, fix })
 }
 
-fn fix(settings: &Settings, finding: &mut portcullis_sdk::Finding, verdict: &Verdict, settable: Option<&FieldPath>) {
+pub(crate) fn fix(
+    settings: &Settings,
+    finding: &mut portcullis_sdk::Finding,
+    verdict: &Verdict,
+    settable: Option<&FieldPath>,
+) {
     match (&settings.suggested_class, settable) {
         (Some(class), Some(path)) if verdict.rule == Rule::NodeLocalClass => {
             finding.fix_with(
@@ -349,7 +332,7 @@ fn data_users(settings: &Settings, host: &Host, namespace: &str, claim: &str) ->
                     workload: display(workload),
                     container: store.container.to_owned(),
                     system: store.system,
-                    leave: leave(settings, workload, namespace),
+                    leave: leave(settings, &Asking::of(workload), namespace),
                 });
             }
         }
@@ -370,54 +353,7 @@ fn display(workload: &AnyWorkload) -> String {
     format!("{}/{}", workload.kind.as_str(), workload.metadata.display_name())
 }
 
-fn namespace_of(namespace: Option<&str>, metadata: &Metadata) -> String {
+pub(crate) fn namespace_of(namespace: Option<&str>, metadata: &Metadata) -> String {
     let namespace = namespace.filter(|namespace| !namespace.is_empty()).unwrap_or(&metadata.namespace);
     if namespace.is_empty() { DEFAULT_NAMESPACE.to_owned() } else { namespace.to_owned() }
-}
-
-/// Whether a finding on this storage is let through.
-fn is_left(leave: &Leave, storage: &Storage) -> bool {
-    match leave {
-        Leave::None => false,
-        Leave::Namespace => true,
-        Leave::Exempted(_) => storage.is_node_local(),
-    }
-}
-
-fn leave(settings: &Settings, workload: &AnyWorkload, namespace: &str) -> Leave {
-    if settings.allows_namespace(namespace) {
-        return Leave::Namespace;
-    }
-    let annotation = &settings.exemption.reason_annotation;
-    let reason =
-        workload.metadata.annotations.get(annotation).or_else(|| workload.pod_metadata.annotations.get(annotation));
-    match reason.map(|reason| reason.trim()).filter(|reason| !reason.is_empty()) {
-        Some(reason) if claims_exemption(settings, workload) && is_replicated(workload) => {
-            Leave::Exempted(shorten(reason))
-        }
-        _ => Leave::None,
-    }
-}
-
-fn claims_exemption(settings: &Settings, workload: &AnyWorkload) -> bool {
-    let is_set = |labels: &std::collections::BTreeMap<String, String>| {
-        labels.get(&settings.exemption.label).is_some_and(|value| value == "true")
-    };
-    settings.exemption.enabled && (is_set(&workload.metadata.labels) || is_set(&workload.pod_metadata.labels))
-}
-
-/// One pod of several is what a Pod most likely is; a DaemonSet runs on every node.
-fn is_replicated(workload: &AnyWorkload) -> bool {
-    match workload.kind {
-        WorkloadKind::Pod | WorkloadKind::DaemonSet => true,
-        _ => workload.replicas.unwrap_or(1) > 1,
-    }
-}
-
-fn shorten(reason: &str) -> String {
-    let mut end = reason.len().min(MAX_REASON_BYTES);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    reason[..end].to_owned()
 }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub remote_provisioners: Vec<String>,
     /// Namespaces in which data may lie anywhere, such as those of developers; a `*` at the end stands for anything.
     pub allowed_namespaces: Vec<String>,
+    /// Whether operators' custom resources are judged, beside the workloads that operators make of them.
+    pub custom_resources: bool,
     /// How a replicated data store asks to stay on node-local drives.
     pub exemption: Exemption,
     /// A remote class to suggest in fixes.
@@ -75,6 +77,7 @@ impl Default for Settings {
             local_provisioners: Vec::new(),
             remote_provisioners: Vec::new(),
             allowed_namespaces: Vec::new(),
+            custom_resources: true,
             exemption: Exemption::default(),
             suggested_class: None,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_sdk::pod::{AccessMode, ClaimSpec, ClaimTemplate, Workload};
 use portcullis_sdk::{Metadata, Objects, Quantity, Tree, View, Visited};
+use portcullis_workloads::custom::CustomResource;
 use portcullis_workloads::{ContainerView, PersistentVolumeSource, Volume};
 use serde::Deserialize;
 
@@ -31,6 +32,8 @@ pub enum Subject {
     Volume(PersistentVolume),
     /// What provisions volumes for claims.
     Class(StorageClass),
+    /// What an operator makes data stores of.
+    Custom(CustomResource),
 }
 
 /// A pod's volumes.

@@ -25,15 +25,20 @@ pub struct DefaultStorageClass;
 
 /// What the policy can report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Rules)]
+#[rules(examples)]
 pub enum Rule {
     /// the claim names no storage class, and nothing gives it one
     ///
     /// Without a class the claim waits for a volume that somebody makes by hand: the pod that mounts it stays pending.
+    ///
+    /// Name a class in `storageClassName`, mark one class as the cluster's default, or name one in the settings; a claim for a volume that is made by hand says so with `""`.
     #[rule(severity = "medium", url = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#class-1")]
     NoClass,
     /// it can't be told which storage class the claim should get
     ///
     /// The cluster didn't say which class is the default, or which labels the namespace has, and a guess could put the data on the wrong storage for good: a claim's class can't be changed.
+    ///
+    /// Name a class in `storageClassName`, or let the policy see the cluster's classes.
     #[rule(severity = "low", url = "https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass")]
     ClassUnknown,
 }

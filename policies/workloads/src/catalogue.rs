@@ -4,6 +4,8 @@
 //! Invariant: every table is sorted by its first column, so that a look-up is a
 //! binary search and a fresh instance has nothing to set up.
 
+use crate::provisioner::ProvisionerFacts;
+
 /// A data store.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct System {
@@ -35,6 +37,24 @@ pub(crate) enum Switch {
     Flag(&'static str, Option<&'static str>),
     /// A variable and its value.
     Environment(&'static str, &'static str),
+}
+
+/// How a system takes credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    /// Flags that carry a credential though their names don't say so.
+    pub(crate) flags: &'static [&'static str],
+    /// Ways to let everybody in; of one way, all terms must hold.
+    pub(crate) ways: &'static [&'static [Term]],
+    /// Without any of these it runs open, or with the credentials that everybody knows; empty where that isn't so.
+    pub(crate) needs: &'static [Term],
+}
+
+/// A switch that must be set, or must not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Term {
+    pub(crate) absent: bool,
+    pub(crate) switch: Switch,
 }
 
 /// What an image's repository is known as.
@@ -91,6 +111,64 @@ pub(crate) enum SourcePlace {
     NotData,
     /// Something that the source names decides.
     Depends,
+}
+
+/// An operator's resource.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CustomKind {
+    pub(crate) kind: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) plural: &'static str,
+    /// The newest first.
+    pub(crate) versions: &'static [&'static str],
+    /// The system whose data it keeps.
+    pub(crate) system: &'static str,
+    /// Where it says how many of it there are; `#` at the end counts a list.
+    pub(crate) replicas: &'static [&'static str],
+    pub(crate) places: &'static [StoragePlace],
+}
+
+/// One place at which an operator's resource speaks of storage. All other paths begin there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct StoragePlace {
+    /// From the root; `[*]` stands for each element of a list or value of a map.
+    pub(crate) at: &'static str,
+    /// Conditions that must all hold: `path`, `!path`, `path=value`, `path!=value`;
+    /// `@` before a value is a path from the root to it.
+    pub(crate) when: &'static [&'static str],
+    pub(crate) claim: Option<ClaimPlace>,
+    /// Conditions of which one says that the data goes with the pod.
+    pub(crate) ephemeral: &'static [&'static str],
+    /// Where a directory of the node is named.
+    pub(crate) host_path: &'static [&'static str],
+    /// What it means where there is no claim.
+    pub(crate) absent: Absent,
+    /// Unless one of these is set.
+    pub(crate) unless: &'static [&'static str],
+}
+
+/// Where a claim is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClaimPlace {
+    /// `.` where it is described at the place itself.
+    pub(crate) path: &'static str,
+    /// From the claim; the first that is set counts.
+    pub(crate) class: &'static [&'static str],
+    pub(crate) size: &'static [&'static str],
+    /// Whether it is a claim's spec or template, which names modes and volume too and
+    /// in which the empty class is a class.
+    pub(crate) is_spec: bool,
+}
+
+/// What an operator does where no claim is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// Nothing that is known.
+    Nothing,
+    /// It claims a volume of the default class.
+    DefaultClass,
+    /// It lets the data go with the pod.
+    Ephemeral,
 }
 
 /// What a container is that isn't a data store.
@@ -164,4 +242,11 @@ pub(crate) fn system(index: u16) -> &'static System {
 /// Whether this word beside a data store's name says that it isn't the data store.
 pub(crate) fn is_lookalike_word(word: &str) -> bool {
     LOOKALIKE_WORDS.binary_search(&word).is_ok()
+}
+
+/// Whether the catalogue has a provisioner by its whole name, or by a part that only its own names have.
+pub(crate) fn is_exact_provisioner(name: &str) -> bool {
+    find(PROVISIONERS, name).is_some()
+        || PROVISIONER_PREFIXES.iter().any(|(prefix, _)| name.starts_with(prefix))
+        || PROVISIONER_SUFFIXES.iter().any(|(suffix, _)| name.ends_with(suffix))
 }

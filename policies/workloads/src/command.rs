@@ -236,8 +236,8 @@ fn is_builtin(program: &str) -> bool {
     )
 }
 
-/// A script's commands, each in words.
-fn split_script(script: &str) -> Vec<Vec<String>> {
+/// A shell script's commands, each in words: quotes, separators and comments are understood, variables aren't.
+pub fn split_script(script: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     let mut command: Vec<String> = Vec::new();
     let mut word = String::new();

@@ -53,6 +53,10 @@ pub struct VolumeMount {
     pub mount_path: String,
     /// Whether the container can't write there.
     pub read_only: bool,
+    /// The directory of the volume that is mounted, where it isn't the whole.
+    pub sub_path: String,
+    /// The same with variables in it: `$(POD_NAME)` gives each pod its own.
+    pub sub_path_expr: String,
 }
 
 /// A volume given as a block device.

@@ -15,16 +15,24 @@
 mod catalogue;
 mod command;
 mod container;
+mod credentials;
+pub mod custom;
 mod data;
 mod image;
 mod locality;
+mod provisioner;
 mod recognise;
 mod volume;
 
 pub use catalogue::Role;
+pub use command::split_script;
 pub use container::{ContainerPort, ContainerView, EnvVar, VolumeDevice, VolumeMount};
+pub use credentials::{SwitchedOff, authentication_off, credential_flags, is_credential_variable, lacks_credentials};
 pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
-pub use locality::{Locality, NodeAffinity, Provisioners, of_persistent_volume};
-pub use recognise::{CustomStore, DataStore, Known, Recognition, is_known_system, recognise};
+pub use locality::{Locality, NodeAffinity, Provisioners, matches_pattern, of_persistent_volume};
+pub use provisioner::ProvisionerFacts;
+pub use recognise::{
+    CustomStore, DataStore, Known, Recognition, is_known_system, recognise, system_of_name, system_of_port,
+};
 pub use volume::{PersistentVolumeSource, Volume, VolumeSource, is_network_source};

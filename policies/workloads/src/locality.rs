@@ -93,6 +93,12 @@ impl Provisioners<'_> {
         known(provisioner).map_or(Locality::Unknown, |known| known.locality(parameters))
     }
 
+    /// Whether an administrator or the catalogue knows this provisioner, wherever it keeps volumes.
+    #[must_use]
+    pub fn knows(&self, provisioner: &str) -> bool {
+        self.own(provisioner).is_some() || known(provisioner).is_some()
+    }
+
     /// Where a CSI or FlexVolume driver keeps volumes whose class isn't at hand.
     #[must_use]
     pub fn driver_locality(&self, driver: &str) -> Locality {
@@ -100,7 +106,7 @@ impl Provisioners<'_> {
     }
 
     fn own(&self, provisioner: &str) -> Option<Locality> {
-        let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, provisioner));
+        let named = |patterns: &[String]| patterns.iter().any(|pattern| matches_pattern(pattern, provisioner));
         if named(self.local) {
             Some(Locality::Local)
         } else if named(self.remote) {
@@ -182,7 +188,10 @@ fn known(provisioner: &str) -> Option<Provisioner> {
         })
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether a name fits an administrator's pattern: the whole name, or with `*`
+/// in front its end, or with `*` at the end its beginning.
+#[must_use]
+pub fn matches_pattern(pattern: &str, name: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(suffix), _) => name.ends_with(suffix),
         (_, Some(prefix)) => name.starts_with(prefix),

@@ -110,6 +110,12 @@ impl<'a> DataStore<'a> {
         self.system().is_some_and(|system| system.persistence_off.iter().any(|way| way.iter().all(is_set)))
     }
 
+    /// Whether a flag or a variable says that it keeps nothing.
+    #[must_use]
+    pub fn is_told_to_keep_nothing(&self, container: &ContainerView) -> bool {
+        self.keeps_nothing(container, &CommandLine::read(&container.command, &container.args))
+    }
+
     /// Whether it keeps its data in memory unless told otherwise.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
@@ -182,6 +188,22 @@ pub fn recognise<'a>(
 #[must_use]
 pub fn is_known_system(name: &str) -> bool {
     catalogue::SYSTEMS.iter().any(|system| system.name == name)
+}
+
+/// The system that usually listens on a port.
+#[must_use]
+pub fn system_of_port(port: i64) -> Option<&'static str> {
+    port_system(port).map(|index| catalogue::system(index).name)
+}
+
+/// The system that a name speaks of, such as a port's: `redis-client`. None where
+/// another word says that it is something beside it: `mysql-exporter`.
+#[must_use]
+pub fn system_of_name(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let (index, is_distinctive) = name_in(&name)?;
+    let is_beside = words(&name).any(catalogue::is_lookalike_word);
+    (is_distinctive && !is_beside).then(|| catalogue::system(index).name)
 }
 
 /// The longest known path first, then the name, then the words of the name.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_sdk::pod::Role as Place;
-use portcullis_workloads::{ContainerView, Image, Recognition, is_known_system, recognise};
+use portcullis_workloads::custom::is_custom;
+use portcullis_workloads::{ContainerView, Image, Locality, Provisioners, Recognition, is_known_system, recognise};
 
 type Row = BTreeMap<&'static str, &'static str>;
 
@@ -12,6 +13,7 @@ const LOOKALIKES: &str = include_str!("../catalogue/lookalikes.tsv");
 const PROVISIONERS: &str = include_str!("../catalogue/provisioners.tsv");
 const CLIENTS: &str = include_str!("../catalogue/clients.tsv");
 const WORDS: &str = include_str!("../catalogue/lookalike-words.tsv");
+const CUSTOM: &str = include_str!("../catalogue/custom-resources.tsv");
 const PORTS: &str = include_str!("../catalogue/ports.tsv");
 const SOURCES: &str = include_str!("../catalogue/volume-sources.tsv");
 
@@ -44,6 +46,7 @@ fn every_row_has_a_source() {
         ("lookalike-words", WORDS),
         ("ports", PORTS),
         ("volume-sources", SOURCES),
+        ("custom-resources", CUSTOM),
     ] {
         for row in rows(text) {
             assert!(row.get("source").is_some_and(|source| !source.trim().is_empty()), "{name}: {row:?}");
@@ -53,7 +56,9 @@ fn every_row_has_a_source() {
 
 #[test]
 fn it_is_as_wide_as_promised() {
-    assert!(rows(STORES).len() >= 80 && rows(PROVISIONERS).len() >= 60);
+    assert!(rows(STORES).len() >= 80, "data stores: {}", rows(STORES).len());
+    assert!(rows(CUSTOM).len() >= 25, "custom resources: {}", rows(CUSTOM).len());
+    assert!(rows(PROVISIONERS).len() >= 60, "provisioners: {}", rows(PROVISIONERS).len());
 }
 
 #[test]
@@ -110,46 +115,159 @@ fn directories_are_absolute_and_parameters_name_a_locality() {
     }
 }
 
-/// What the tutorials name that the policy must treat rightly; storage is in the table of localities.
+/// What is claimed of a system.
+enum Fact {
+    /// The image is this data store.
+    Store(&'static str, &'static str),
+    /// The image is none.
+    NoStore(&'static str),
+    /// The provisioner keeps volumes on one node.
+    Local(&'static str),
+    /// The provisioner's volumes are reachable from more than one node.
+    Remote(&'static str),
+    /// An operator makes the system of this kind.
+    Custom(&'static str, &'static str),
+}
+
+/// Every system that the tutorials name from which the project grew, by their own
+/// names. One that runs outside of the cluster has its client in it.
+const SYSTEMS: &[(&str, &[Fact])] = {
+    use Fact::{Custom, Local, NoStore, Remote, Store};
+    &[
+        (
+            "MySQL",
+            &[Store("mysql:8", "mysql"), Store("mysql:5.7", "mysql"), Custom("InnoDBCluster", "mysql.oracle.com")],
+        ),
+        (
+            "MongoDB",
+            &[
+                Store("bitnami/mongodb:4.4.8", "mongodb"),
+                Store("mongo:latest", "mongodb"),
+                Custom("MongoDBCommunity", "mongodbcommunity.mongodb.com"),
+            ],
+        ),
+        ("Redis", &[Store("redis", "redis"), Custom("Redis", "redis.redis.opstreelabs.in")]),
+        ("PostgreSQL", &[Store("postgres", "postgresql"), Custom("Cluster", "postgresql.cnpg.io")]),
+        (
+            "Elasticsearch / ELK",
+            &[
+                Store("elasticsearch:8.1", "elasticsearch"),
+                NoStore("kibana"),
+                NoStore("docker.elastic.co/kibana/kibana:8.1"),
+                Custom("Elasticsearch", "elasticsearch.k8s.elastic.co"),
+            ],
+        ),
+        (
+            "CockroachDB",
+            &[Store("cockroachdb/cockroach", "cockroachdb"), Custom("CrdbCluster", "crdb.cockroachlabs.com")],
+        ),
+        (
+            "Vitess",
+            &[
+                Store("vitess/vttablet", "vitess-vttablet"),
+                NoStore("planetscale/vitess-operator"),
+                Custom("VitessCluster", "planetscale.com"),
+            ],
+        ),
+        ("YugabyteDB", &[Store("yugabytedb/yugabyte", "yugabytedb"), Custom("YBCluster", "yugabyte.com")]),
+        ("Cassandra", &[Store("cassandra", "cassandra"), Custom("CassandraDatacenter", "cassandra.datastax.com")]),
+        ("Kafka", &[Store("apache/kafka", "kafka"), Custom("KafkaNodePool", "kafka.strimzi.io")]),
+        ("RabbitMQ", &[Store("bitnami/rabbitmq", "rabbitmq"), Custom("RabbitmqCluster", "rabbitmq.com")]),
+        ("NATS", &[Store("nats", "nats"), NoStore("natsio/nats-box")]),
+        ("KubeMQ", &[Store("kubemq/kubemq", "kubemq")]),
+        (
+            "MinIO",
+            &[
+                Store("minio/minio", "minio"),
+                NoStore("minio/operator"),
+                NoStore("minio/console"),
+                NoStore("minio/mc"),
+                Custom("Tenant", "minio.min.io"),
+            ],
+        ),
+        ("Open IO", &[Store("openio/sds", "openio")]),
+        ("AWS S3 / Azure Blob / GCS", &[NoStore("amazon/aws-cli"), NoStore("mcr.microsoft.com/azure-cli")]),
+        ("Vault, Keycloak", &[Store("hashicorp/vault", "vault"), NoStore("keycloak/keycloak")]),
+        (
+            "Harbor, Dragonfly, Quay",
+            &[
+                Store("goharbor/registry-photon", "harbor-registry"),
+                Store("goharbor/harbor-db", "harbor-db"),
+                NoStore("dragonflyoss/manager"),
+                NoStore("projectquay/quay"),
+            ],
+        ),
+        ("Apache Airflow", &[NoStore("apache/airflow")]),
+        ("pacman (NodeJS)", &[NoStore("quay.io/ifont/pacman-nodejs-app:latest")]),
+        ("mongo-express", &[NoStore("mongo-express")]),
+        ("xtrabackup", &[NoStore("gcr.io/google-samples/xtrabackup:1.0")]),
+        ("minio/mc, cockroach client", &[NoStore("minio/mc")]),
+        ("nginx", &[NoStore("nginx"), NoStore("registry.k8s.io/nginx-slim:0.8")]),
+        ("csi-hostpath-driver, class csi-hostpath-sc", &[Local("hostpath.csi.k8s.io")]),
+        ("minikube class \"standard\"", &[Local("k8s.io/minikube-hostpath")]),
+        ("volumesnapshots addon", &[NoStore("registry.k8s.io/sig-storage/snapshot-controller:v6.1.0")]),
+        ("NFS PVs (192.168.66.13)", &[Remote("nfs.csi.k8s.io")]),
+        (
+            "nfs-client-provisioner, class managed-nfs-storage (provisioner qgg-nfs-storage)",
+            &[Remote("qgg-nfs-storage"), NoStore("quay.io/external_storage/nfs-client-provisioner:latest")],
+        ),
+        ("Direct CSI, class direct.csi.min.io", &[Local("direct-csi-min-io"), Local("direct.csi.min.io")]),
+        (
+            "GlusterFS, Ceph, CephFS, AzureDisk, AWS EBS, NAS",
+            &[
+                Remote("kubernetes.io/glusterfs"),
+                Remote("rook-ceph.rbd.csi.ceph.com"),
+                Remote("cephfs.csi.ceph.com"),
+                Remote("disk.csi.azure.com"),
+                Remote("ebs.csi.aws.com"),
+                Remote("csi.san.synology.com"),
+            ],
+        ),
+        ("ingress-nginx (minikube addon), IngressClass", &[NoStore("registry.k8s.io/ingress-nginx/controller:v1.2.1")]),
+        (
+            "minikube, kubectl, kubens, helm, krew, kubectl-minio, kustomize",
+            &[NoStore("bitnami/kubectl"), NoStore("alpine/helm")],
+        ),
+        (
+            "kube-apiserver admission webhooks, NetworkPolicy, HPA/autoscaler, Istio/Envoy, Knative, OpenFaaS, Prometheus/Grafana, FluentD",
+            &[
+                NoStore("registry.k8s.io/kube-apiserver:v1.30.0"),
+                NoStore("istio/proxyv2"),
+                NoStore("envoyproxy/envoy:v1.30-latest"),
+                NoStore("gcr.io/knative-releases/knative.dev/serving/cmd/queue"),
+                NoStore("ghcr.io/openfaas/gateway"),
+                Store("prom/prometheus", "prometheus"),
+                NoStore("grafana/grafana"),
+                NoStore("fluent/fluentd"),
+            ],
+        ),
+    ]
+};
+
 #[test]
 fn the_systems_of_the_tutorials_are_known() {
-    for (image, expected) in [
-        ("mysql:8", "mysql"),
-        ("bitnami/mongodb:4.4.8", "mongodb"),
-        ("mongo:latest", "mongodb"),
-        ("redis", "redis"),
-        ("postgres", "postgresql"),
-        ("elasticsearch:8.1", "elasticsearch"),
-        ("cockroachdb/cockroach", "cockroachdb"),
-        ("vitess/vttablet", "vitess-vttablet"),
-        ("planetscale/vitess-operator", "<operator>"),
-        ("yugabytedb/yugabyte", "yugabytedb"),
-        ("cassandra", "cassandra"),
-        ("apache/kafka", "kafka"),
-        ("bitnami/rabbitmq", "rabbitmq"),
-        ("nats", "nats"),
-        ("kubemq/kubemq", "kubemq"),
-        ("minio/minio", "minio"),
-        ("minio/operator", "<operator>"),
-        ("minio/console", "<ui>"),
-        ("minio/mc", "<client>"),
-        ("openio/sds", "openio"),
-        ("hashicorp/vault", "vault"),
-        ("keycloak/keycloak", "<application>"),
-        ("goharbor/registry-photon", "harbor-registry"),
-        ("goharbor/harbor-db", "harbor-db"),
-        ("dragonflyoss/manager", "<application>"),
-        ("projectquay/quay", "<application>"),
-        ("apache/airflow", "<application>"),
-        ("ifont/pacman-nodejs-app", "<application>"),
-        ("mongo-express", "<ui>"),
-        ("google-samples/xtrabackup", "<backup>"),
-    ] {
-        let found = recognised(image);
-        let both_are_none = expected.starts_with('<') && found.starts_with('<');
-        assert!(found == expected || both_are_none, "{image}: {found}, expected {expected}");
+    assert_eq!(SYSTEMS.len(), 34, "as many as the tutorials name");
+    let locality = |provisioner: &str| Provisioners::default().locality(provisioner, &BTreeMap::new());
+    for (system, facts) in SYSTEMS {
+        assert!(!facts.is_empty(), "{system}");
+        for fact in *facts {
+            match fact {
+                Fact::Store(image, expected) => assert_eq!(recognised(image), *expected, "{system}: {image}"),
+                Fact::NoStore(image) => {
+                    let found = recognised(image);
+                    assert!(found.is_empty() || found.starts_with('<'), "{system}: {image} is {found}");
+                }
+                Fact::Local(provisioner) => {
+                    assert_eq!(locality(provisioner), Locality::Local, "{system}: {provisioner}")
+                }
+                Fact::Remote(provisioner) => {
+                    assert_eq!(locality(provisioner), Locality::Remote, "{system}: {provisioner}");
+                }
+                Fact::Custom(kind, group) => assert!(is_custom(kind, group), "{system}: {kind} of {group}"),
+            }
+        }
     }
-    for platform in ["kibana", "fluent/fluentd", "busybox", "istio/proxyv2", "nginx"] {
+    for platform in ["busybox", "alpine", "node:20", "python:3"] {
         assert!(matches!(recognised(platform).chars().next(), None | Some('<')), "{platform}");
     }
 }

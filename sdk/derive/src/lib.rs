@@ -32,8 +32,13 @@ pub fn derive_objects(input: TokenStream) -> TokenStream {
 }
 
 /// Derives the declarations of rules from an enum: the id from the variant's
-/// name, title and reason from its doc comment, severity and URL from `#[rule(…)]`.
-#[proc_macro_derive(Rules, attributes(rule))]
+/// name, title, reason and remedy from the paragraphs of its doc comment,
+/// severity and URL from `#[rule(…)]`.
+///
+/// `#[rules(examples)]` on the enum gives every rule the files `bad.yaml` and
+/// `good.yaml`, and where they exist `settings.yaml` and `old.yaml`, of the
+/// folder `examples/<id>` beside `Cargo.toml`. A missing one is a compile error.
+#[proc_macro_derive(Rules, attributes(rule, rules))]
 pub fn derive_rules(input: TokenStream) -> TokenStream {
     finish(rules::derive(&parse_macro_input!(input as DeriveInput)))
 }

@@ -7,11 +7,12 @@
 //! projected to its declared views, a cluster that refuses undeclared look-ups.
 //! Beside the cases themselves the harness checks what their author may have
 //! forgotten: a rule, an operation, that an edit is inside the reach, that a
-//! mutation done twice is a mutation done once.
+//! mutation done twice is a mutation done once, that examples show what they say.
 
 mod case;
 mod compare;
 mod coverage;
+mod example;
 mod fake_cluster;
 mod patch;
 mod project;
@@ -22,6 +23,7 @@ use std::path::Path;
 pub use case::{Case, CaseFile, CaseOperation, Expect, ExpectedFinding, HarnessError, Verdict, load};
 pub use compare::compare;
 pub use coverage::missing;
+pub use example::check_examples;
 pub use fake_cluster::FakeCluster;
 pub use patch::apply;
 pub use project::project;
@@ -30,7 +32,7 @@ pub use run::{Outcome, run};
 use crate::erased::{Erased, ErasedPolicy};
 use crate::policy::Policy;
 
-/// Runs every case of a folder, and checks that nothing goes without one.
+/// Runs every case of a folder and every example of a rule, and checks that nothing goes without a case.
 ///
 /// # Panics
 /// With everything that is wrong, case by case.
@@ -65,6 +67,7 @@ pub fn check_cases(policy: &dyn ErasedPolicy, folder: &Path) -> Vec<String> {
         }
     }
     wrong.extend(missing(policy, &outcomes));
+    wrong.extend(check_examples(policy));
     wrong
 }
 

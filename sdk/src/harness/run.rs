@@ -45,7 +45,7 @@ pub fn run(policy: &dyn ErasedPolicy, case: &Case) -> Result<Outcome, HarnessErr
         HarnessError::Settings(texts.join("; "))
     })?;
     let reach = configured.reach();
-    let attributes = attributes(case, &reach)?;
+    let attributes = Rc::new(attributes(case, &reach)?);
     let operation = Operation::from(case.operation);
     if !is_matched(&reach, operation, &attributes) {
         return Ok(Outcome {
@@ -89,7 +89,7 @@ struct Asked<'a> {
     configured: &'a dyn Configured,
     reach: &'a Reach,
     case: &'a Case,
-    attributes: &'a Attributes,
+    attributes: &'a Rc<Attributes>,
     operation: Operation,
 }
 

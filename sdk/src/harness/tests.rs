@@ -27,6 +27,9 @@ struct SubjectSettings {
     peeks: bool,
     lists: bool,
     optional: bool,
+    lonely: bool,
+    unsure: bool,
+    kept: bool,
     nested: Vec<Nested>,
 }
 
@@ -44,8 +47,15 @@ enum SubjectRule {
 }
 
 impl Rules for SubjectRule {
-    const ALL: &'static [Rule] =
-        &[Rule { id: "nameless", severity: Severity::Low, title: "no name", reason: "why", url: "" }];
+    const ALL: &'static [Rule] = &[Rule {
+        id: "nameless",
+        severity: Severity::Low,
+        title: "no name",
+        reason: "why",
+        remedy: "give it one",
+        url: "",
+        examples: None,
+    }];
 
     fn declaration(self) -> &'static Rule {
         &Self::ALL[self as usize]
@@ -121,6 +131,9 @@ impl Policy for Subject {
         if settings.strays {
             review.add(&FieldPath::root().field("other"), 1);
         }
+        if settings.kept && request.old_object.as_ref().is_some_and(|old| old.tag != "a" && !old.tag.is_empty()) {
+            review.warn(SubjectRule::Nameless, "the tag was another");
+        }
         if settings.peeks {
             let _ = host.get::<Thing>("other");
         }
@@ -128,6 +141,9 @@ impl Policy for Subject {
             let found =
                 host.list::<Thing>(Query::all().within("shop").labelled("app=x").key("spec.parts[*].name", "p"));
             review.audit("found", format!("{} {}", found.items.len(), found.complete));
+            if (settings.lonely && !found.items.is_empty()) || (settings.unsure && !found.complete) {
+                review.warn(SubjectRule::Nameless, "another has none");
+            }
         }
     }
 }
@@ -334,6 +350,52 @@ fn findings_keep_the_contracts_bounds() {
     assert_eq!(findings.len(), crate::MAX_FINDINGS);
     assert!(findings.iter().all(|finding| finding.to_string().len() <= crate::MAX_FINDING_BYTES));
     assert_eq!(findings.last().unwrap()["level"], "deny", "the worst stays");
+}
+
+/// What is wrong with these examples of `nameless`.
+fn wrong_examples(examples: crate::Examples) -> String {
+    let rule = Rule { examples: Some(examples), ..SubjectRule::ALL[0] };
+    example::check(&Erased::<Subject>::NEW, &rule).join("\n")
+}
+
+const TAGGED: &str = "apiVersion: example.org/v1\nkind: Thing\ntag: a\n";
+const UNTAGGED: &str = "# what holds\napiVersion: example.org/v1\nkind: Thing\n";
+
+#[test]
+fn examples_are_held_to_what_they_show() {
+    let examples = crate::Examples { bad: UNTAGGED, good: TAGGED, settings: None, old: None };
+    assert_eq!(wrong_examples(examples), "");
+    for (examples, expected) in [
+        (crate::Examples { bad: TAGGED, ..examples }, "examples/nameless: bad.yaml isn't reported"),
+        (crate::Examples { good: UNTAGGED, ..examples }, "examples/nameless: good.yaml is reported"),
+        (crate::Examples { good: "kind: Other", ..examples }, "good.yaml shows nothing"),
+        (crate::Examples { good: "", ..examples }, "good.yaml: there is no document in it"),
+        (crate::Examples { bad: "a: [", ..examples }, "bad.yaml: "),
+        (crate::Examples { settings: Some("strays: true"), ..examples }, "outside the declared reach"),
+        (crate::Examples { old: Some("a: ["), ..examples }, "old.yaml: "),
+    ] {
+        let wrong = wrong_examples(examples);
+        assert!(wrong.contains(expected), "expected `{expected}` in: {wrong}");
+    }
+}
+
+#[test]
+fn an_example_is_judged_beside_the_documents_behind_it_and_as_an_update_of_the_old() {
+    let bad = "{apiVersion: example.org/v1, kind: Thing, tag: counted}\n---\n{apiVersion: example.org/v1, kind: Thing, metadata: {namespace: shop, labels: {app: x}}, spec: {parts: [{name: p}]}}\n";
+    let examples = crate::Examples { bad, good: TAGGED, settings: Some("{lists: true, lonely: true}"), old: None };
+    assert_eq!(wrong_examples(examples), "");
+    assert!(wrong_examples(crate::Examples { bad: TAGGED, ..examples }).contains("isn't reported"));
+    let examples = crate::Examples { bad: TAGGED, good: TAGGED, settings: Some("kept: true"), old: Some(UNTAGGED) };
+    assert!(wrong_examples(examples).contains("bad.yaml isn't reported"));
+    let examples = crate::Examples { old: Some("{apiVersion: example.org/v1, kind: Thing, tag: b}"), ..examples };
+    assert!(wrong_examples(examples).contains("good.yaml is reported"), "the old object was handed over");
+}
+
+#[test]
+fn an_example_of_what_is_not_known_is_judged_in_a_part_of_a_cluster() {
+    let settings = Some("{lists: true, unsure: true}");
+    let examples = crate::Examples { bad: TAGGED, good: TAGGED, settings, old: None };
+    assert_eq!(wrong_examples(examples), "");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use claim::{AccessMode, ClaimSpec, ClaimTemplate};
+pub use claim::{AccessMode, ClaimResources, ClaimSpec, ClaimTemplate};
 pub use container::{Container, ContainerRef, PodSpec, Role};
 
 use crate::kind::{GroupVersionKind, Metadata, ObjectKind, Objects, Scope};

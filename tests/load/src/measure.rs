@@ -37,7 +37,7 @@ pub(crate) struct Cost {
 
 impl Servers {
     /// Starts both and waits until they take connections.
-    pub(crate) fn start(folder: &Path) -> Result<Servers> {
+    pub(crate) fn start(folder: &Path, server: Option<&Path>) -> Result<Servers> {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
         fs::write(&certificate, pair.cert.pem())?;
@@ -46,7 +46,7 @@ impl Servers {
         fs::write(&cluster, crate::reviews::CLUSTER)?;
 
         let this = std::env::current_exe()?;
-        let server = this.with_file_name("portcullis");
+        let server = server.map_or_else(|| this.with_file_name("portcullis"), Path::to_owned);
         ensure!(
             server.exists(),
             "{} is missing; build it with `cargo build --release -p portcullis`",

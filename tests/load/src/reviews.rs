@@ -24,15 +24,38 @@ pub(crate) struct Scenario {
     pub(crate) body: String,
 }
 
-/// All of them.
+/// All of them: each size, for one validating policy and for all that match,
+/// and the mutating ones on a set whose class is still to be chosen.
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let scenario = |name, path, bytes, class| Scenario { name, path, body: review(bytes, class) };
+    const ONE: &str = "/validate/policy/database-remote-storage";
+    const ALL: &str = "/validate";
+    let of_set = |name, path, bytes| Scenario { name, path, body: review(bytes, Some("standard")) };
+    let without_class = |name, path| Scenario { name, path, body: review(3_000, None) };
     vec![
-        scenario("validate 4 KB, one policy", "/validate/policy/database-remote-storage", 4_000, Some("standard")),
-        scenario("mutate 3 KB, one policy", "/mutate/policy/default-storage-class", 3_000, None),
-        scenario("validate 4 KB, all policies", "/validate", 4_000, Some("standard")),
-        scenario("validate 100 KB, all policies", "/validate", 100_000, Some("standard")),
+        Scenario { name: "validate 0.6 KB, one policy", path: ONE, body: claim().to_string() },
+        Scenario { name: "validate 0.6 KB, all policies", path: ALL, body: claim().to_string() },
+        of_set("validate 3 KB, one policy", ONE, 3_000),
+        of_set("validate 3 KB, all policies", ALL, 3_000),
+        of_set("validate 4 KB, one policy", ONE, 4_000),
+        of_set("validate 4 KB, all policies", ALL, 4_000),
+        of_set("validate 100 KB, one policy", ONE, 100_000),
+        of_set("validate 100 KB, all policies", ALL, 100_000),
+        without_class("mutate 3 KB, one policy", "/mutate/policy/default-storage-class"),
+        without_class("mutate 3 KB, all policies", "/mutate"),
     ]
+}
+
+/// The smallest review that a policy judges: a claim with nothing but its spec.
+fn claim() -> Value {
+    let kind = json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"});
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "kind": kind,
+        "resource": {"group": "", "version": "v1", "resource": "persistentvolumeclaims"},
+        "name": "data", "namespace": "shop", "operation": "CREATE", "userInfo": {"username": "admin"},
+        "object": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "shop"},
+                   "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
+                            "resources": {"requests": {"storage": "10Gi"}}}},
+    }})
 }
 
 /// A review of about so many bytes: managedFields are 37 % of a small one, the

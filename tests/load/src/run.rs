@@ -40,17 +40,23 @@ pub(crate) struct Run {
     /// Connections that wrk keeps busy
     #[arg(long, default_value_t = 4)]
     connections: u32,
+    /// The server that is measured [default: portcullis beside this tool]
+    #[arg(long, value_name = "FILE")]
+    server: Option<std::path::PathBuf>,
+    /// Only scenarios whose name holds this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
 }
 
 /// Measures and prints one line a scenario.
 pub(crate) fn run(run: &Run) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let servers = measure::Servers::start(folder.path())?;
+    let servers = measure::Servers::start(folder.path(), run.server.as_deref())?;
     println!(
         "{:<34} {:>7} {:>9} {:>9} {:>7} {:>11} {:>11}",
         "scenario", "bytes", "echo µs", "server µs", "ratio", "echo req/s", "server req/s"
     );
-    for scenario in reviews::scenarios() {
+    for scenario in reviews::scenarios().into_iter().filter(|scenario| scenario.name.contains(&run.only)) {
         let mut rounds = Vec::new();
         for _ in 0..run.rounds {
             let echo = servers.echo.measure(&scenario, run.seconds, run.connections, folder.path())?;

@@ -5,10 +5,11 @@
 //! agreement PORTCULLIS FOLDER     FOLDER/labels.tsv, FOLDER/bundles.tsv, FOLDER/manifests/…
 //! ```
 //! `labels.tsv` has the columns file, object (Kind/name), axis, target,
-//! expected, verdict, cause. The axes read here are `datastore`,
-//! `db-local-storage` and `sc-injection`; a file is judged on its own, for
-//! `sc-injection` with a cluster that has one default class. Every disagreement
-//! is printed, then the sums.
+//! expected, verdict, cause. A file is judged on its own, by the built-in
+//! policies; for `sc-injection` with a cluster that has one default class. An
+//! axis is one policy's verdict, or an audit annotation of it. Every
+//! disagreement is printed, then the sums. `bundles.tsv` has objects with
+//! what their cluster holds.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -113,6 +114,26 @@ fn judge(axis: &str) -> Option<Find> {
         "sc-injection" => {
             Some(|judged, label| injection(policy(&judged.with_default, label.object, "default-storage-class"), label))
         }
+        "db-controller" | "shared-pvc" => {
+            Some(|judged, label| verdict(policy(&judged.alone, label.object, "database-controller")))
+        }
+        "headless-service" => Some(|judged, label| verdict(policy(&judged.alone, label.object, "statefulset-service"))),
+        "plaintext-password" => {
+            Some(|judged, label| verdict(policy(&judged.alone, label.object, "credentials-in-plain-text")))
+        }
+        "secret-hygiene" => Some(|judged, label| verdict(policy(&judged.alone, label.object, "secret-content"))),
+        "ingress-tls" => Some(|judged, label| verdict(policy(&judged.alone, label.object, "ingress-tls"))),
+        "svc-exposure" => Some(|judged, label| verdict(policy(&judged.alone, label.object, "service-exposure"))),
+        "storage-locality" => {
+            Some(|judged, label| annotation(policy(&judged.alone, label.object, "storage-class-rules"), "storage"))
+        }
+        "default-class" => Some(|judged, label| {
+            annotation(policy(&judged.alone, label.object, "storage-class-rules"), "default-class")
+        }),
+        "invalid-quantity" => Some(|judged, label| verdict(policy(&judged.alone, label.object, "claim-shape"))),
+        "api" => Some(|judged, label| warned(judged, label, "not served since")),
+        "invalid-field" => Some(|judged, label| warned(judged, label, label.expected)),
+        // That an object is partial, or no API server's, is said of the table's files, not asked of a policy.
         _ => None,
     }
 }
@@ -122,19 +143,29 @@ fn expected(label: &Label<'_>) -> String {
     match (label.axis, label.verdict) {
         ("datastore", "no") => "none".to_owned(),
         ("datastore", _) => label.expected.to_owned(),
-        ("db-local-storage", "n/a") => "ok".to_owned(),
+        (_, "n/a") => "ok".to_owned(),
+        // A reader looks at it again: as much as a warning asks for.
+        (_, "review") => "warn".to_owned(),
+        ("default-class", "yes") => "true".to_owned(),
+        ("default-class", _) => "false".to_owned(),
+        ("api" | "invalid-field", _) => "pointed out".to_owned(),
+        ("invalid-quantity", _) => "violation".to_owned(),
         (_, verdict) => verdict.to_owned(),
     }
 }
 
 fn policy<'r>(report: &'r Report, object: &str, policy: &str) -> Option<&'r PolicyReport> {
+    result(report, object)?.policies.iter().find(|report| report.policy == policy)
+}
+
+fn result<'r>(report: &'r Report, object: &str) -> Option<&'r ObjectReport> {
     let (kind, name) = object.split_once('/')?;
     let name = name.strip_prefix("generateName:").unwrap_or(name);
     let same = |result: &&ObjectReport| {
         result.object.kind == kind
             && (result.object.name == name || (result.object.name.is_empty() && object.contains("generateName:")))
     };
-    report.results.iter().find(same)?.policies.iter().find(|report| report.policy == policy)
+    report.results.iter().find(same)
 }
 
 fn datastore(report: Option<&PolicyReport>) -> String {
@@ -144,13 +175,33 @@ fn datastore(report: Option<&PolicyReport>) -> String {
     if containers.is_empty() { "none".to_owned() } else { containers.join(",") }
 }
 
+/// A warning isn't about where the data is.
 fn storage(report: Option<&PolicyReport>) -> String {
+    let said = verdict(report);
+    if said == "warn" { "ok".to_owned() } else { said }
+}
+
+fn verdict(report: Option<&PolicyReport>) -> String {
     match report.map(|report| report.verdict) {
-        None | Some(Verdict::Allow | Verdict::Warn) => "ok".to_owned(),
+        None | Some(Verdict::Allow) => "ok".to_owned(),
+        Some(Verdict::Warn) => "warn".to_owned(),
         Some(Verdict::Deny) => "violation".to_owned(),
         Some(Verdict::Undecided) => "unknown-needs-cluster".to_owned(),
         Some(Verdict::Error) => report.and_then(|report| report.error.clone()).unwrap_or_default(),
     }
+}
+
+/// `unknown(provisioner)` is `unknown`.
+fn annotation(report: Option<&PolicyReport>, key: &str) -> String {
+    let said = report.and_then(|report| report.audit_annotations.get(key)).map_or("none", String::as_str);
+    said.split('(').next().unwrap_or(said).to_owned()
+}
+
+/// Whether the command line itself says something that contains this.
+fn warned(judged: &Judged, label: &Label<'_>, part: &str) -> String {
+    let Some(result) = result(&judged.alone, label.object) else { return "not judged".to_owned() };
+    let found = result.warnings.iter().any(|warning| warning.contains(part));
+    (if found { "pointed out" } else { "not pointed out" }).to_owned()
 }
 
 fn injection(report: Option<&PolicyReport>, label: &Label<'_>) -> String {

@@ -17,7 +17,7 @@ use portcullis_tests::workspace_root;
 /// Which of our own crates a crate may depend on. A folder that ends in `/*`
 /// stands for every folder below it that isn't named itself. Dev-dependencies
 /// count, but for the crates that a derive or a library is tested with.
-const MAY_DEPEND_ON: [(&str, Crates); 13] = [
+const MAY_DEPEND_ON: [(&str, Crates); 14] = [
     ("host/core", Crates::Only(&[])),
     ("host/engine", Crates::Only(&["portcullis-core"])),
     ("host/kube", Crates::Only(&["portcullis-core"])),
@@ -35,12 +35,16 @@ const MAY_DEPEND_ON: [(&str, Crates); 13] = [
     ("sdk/derive", Crates::Only(&[])),
     ("sdk/build", Crates::Only(&[])),
     ("policies/workloads", Crates::Only(&["portcullis-sdk"])),
+    ("policies/certificates", Crates::Only(&[])),
     ("policies/bundle", Crates::Only(&["portcullis-sdk-build"])),
     ("policies/bundle/modules/*", Crates::SdkAndPolicies),
-    ("policies/*", Crates::Only(&["portcullis-sdk", "portcullis-workloads"])),
+    ("policies/*", Crates::Only(&["portcullis-sdk", "portcullis-workloads", "portcullis-certificates"])),
     ("tests", Crates::Any),
     ("tests/*", Crates::Any),
 ];
+
+/// Below `policies`, what isn't a policy: libraries for policies.
+const POLICY_LIBRARIES: [&str; 2] = ["policies/workloads", "policies/certificates"];
 
 /// Dev-dependencies that the table doesn't allow otherwise.
 const MAY_BE_TESTED_WITH: [(&str, &str); 2] =
@@ -100,7 +104,7 @@ fn allowed(folder: &str) -> Option<Crates> {
 }
 
 fn is_policy(folder: &str) -> bool {
-    folder.starts_with("policies/") && !folder.starts_with("policies/bundle") && folder != "policies/workloads"
+    folder.starts_with("policies/") && !folder.starts_with("policies/bundle") && !POLICY_LIBRARIES.contains(&folder)
 }
 
 #[test]
@@ -262,6 +266,7 @@ fn the_rules_of_style_find_what_breaks_them() {
 fn a_folder_finds_its_row_of_the_layout() {
     let cases = [
         ("policies/workloads", Some("named")),
+        ("policies/certificates", Some("named")),
         ("policies/bundle", Some("named")),
         ("policies/default-storage-class", Some("named")),
         ("policies/bundle/modules/storage", Some("modules")),

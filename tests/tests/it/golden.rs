@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::server::TestServer;
 
 /// How many there have to be: a folder that isn't found would pass.
-const AT_LEAST: usize = 60;
+const AT_LEAST: usize = 150;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

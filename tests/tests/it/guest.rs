@@ -15,6 +15,7 @@ use portcullis_core::objects::Objects;
 use portcullis_engine::{Capabilities, Configured, Limits};
 use portcullis_tests::workspace_root;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 
@@ -88,8 +89,8 @@ async fn a_module_of_contract_0_1_0_still_serves_all_its_policies() {
     server.running.shutdown().await;
 }
 
-/// The host asks one id a call so far; the ids are the host's own, so what has
-/// to hold is that policies that share a snapshot are told apart by them.
+/// The ids are the host's own, so what has to hold is that policies that share a
+/// snapshot are told apart by them.
 #[tokio::test]
 async fn policies_configured_together_are_told_apart_by_their_ids() {
     let labels = ["team", "owner", "team"];
@@ -149,18 +150,29 @@ fn imports(component: &[u8]) -> BTreeSet<String> {
     imports
 }
 
+/// SHA-256 of the contract's text: 0.1.0 is frozen. There is no blessing this
+/// away; what has to change goes into a version of its own, beside this one.
+const CONTRACT_0_1_0: &str = "@@";
+
+#[test]
+fn the_contract_0_1_0_never_changes() {
+    let text = fs::read(workspace_root().join("sdk/wit/policy.wit")).unwrap();
+    let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, CONTRACT_0_1_0, "sdk/wit/policy.wit is frozen; a new version stands beside it");
+}
+
 #[test]
 fn the_built_in_storage_module_can_ask_the_cluster_and_log_and_nothing_else() {
     let storage = portcullis_bundle::module("storage").unwrap();
     let contract = |interface: &str| format!("portcullis:policy/{interface}@0.1.0");
-    let expected: BTreeSet<String> = ["cluster", "log", "types"].map(contract).into();
+    let expected: BTreeSet<String> = ["cluster", "turn", "log", "types"].map(contract).into();
     let found = imports(storage.bytes);
     assert!(found.contains(&contract("cluster")), "{found:?}");
     // `types` has no functions.
     assert!(found.is_subset(&expected), "{found:?}");
 
     let module = engine().load(storage.bytes).unwrap();
-    assert_eq!(*module.capabilities(), Capabilities { cluster: true, clock: false, log: true });
+    assert_eq!(*module.capabilities(), Capabilities { cluster: true, clock: false, turn: true, log: true });
 }
 
 #[test]

@@ -3,9 +3,12 @@
 
 mod architecture;
 mod cases;
+mod coverage;
 mod golden;
 mod guest;
 mod hostile;
 mod property;
 mod server;
+mod sets;
 mod suite;
+mod together;

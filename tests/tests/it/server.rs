@@ -55,7 +55,7 @@ impl TestServer {
         };
         let (config, _) = Config::resolve(&arguments).expect("a configuration");
         let cluster = store::cluster(&config.cluster).expect("a cluster of files");
-        let sources = config.policies.as_deref().map_or(Sources::Builtin, Sources::of_flags);
+        let sources = Sources::of_flags(config.policies.as_deref().unwrap_or_default());
         let certificates = Arc::new(Certificates::load(&config.certificates, None).expect("a certificate"));
         let snapshots = Arc::new(Snapshots::default());
         let metrics = Arc::new(Metrics::new());

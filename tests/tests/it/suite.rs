@@ -11,8 +11,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use claim_shape::ClaimShape;
+use credentials_in_plain_text::CredentialsInPlainText;
+use database_controller::DatabaseController;
 use database_remote_storage::DatabaseRemoteStorage;
 use default_storage_class::DefaultStorageClass;
+use ingress_class::IngressClassPolicy;
+use ingress_tls::IngressTls;
 use portcullis_core::cluster::Scoped;
 use portcullis_core::contract::{Configuration, Operation, Read, Scope};
 use portcullis_core::evaluate::{Call, Failure};
@@ -26,12 +31,28 @@ use portcullis_engine::{Configured, Limits};
 use portcullis_sdk::harness::{self, Case, CaseOperation};
 use portcullis_sdk::{Erased, ErasedPolicy, ObjectKind, Tree, attributes_of};
 use portcullis_tests::workspace_root;
+use secret_content::SecretContent;
 use serde_json::{Value, json};
+use service_exposure::ServiceExposure;
+use statefulset_service::StatefulSetService;
+use storage_class_rules::StorageClassRules;
 
 use crate::server::engine;
 
 /// The native halves of the policies that are built in.
-const POLICIES: [&dyn ErasedPolicy; 2] = [&Erased::<DatabaseRemoteStorage>::NEW, &Erased::<DefaultStorageClass>::NEW];
+const POLICIES: [&dyn ErasedPolicy; 11] = [
+    &Erased::<ClaimShape>::NEW,
+    &Erased::<CredentialsInPlainText>::NEW,
+    &Erased::<DatabaseController>::NEW,
+    &Erased::<DatabaseRemoteStorage>::NEW,
+    &Erased::<DefaultStorageClass>::NEW,
+    &Erased::<IngressClassPolicy>::NEW,
+    &Erased::<IngressTls>::NEW,
+    &Erased::<SecretContent>::NEW,
+    &Erased::<ServiceExposure>::NEW,
+    &Erased::<StatefulSetService>::NEW,
+    &Erased::<StorageClassRules>::NEW,
+];
 
 /// Time enough for a review on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -103,7 +124,7 @@ impl Suite {
 }
 
 /// The folders of cases, each with its policy: one without is a mistake here.
-fn folders() -> Vec<(PathBuf, &'static dyn ErasedPolicy)> {
+pub(crate) fn folders() -> Vec<(PathBuf, &'static dyn ErasedPolicy)> {
     let entries = fs::read_dir(workspace_root().join("policies")).unwrap();
     let mut found = Vec::new();
     for folder in entries.map(|entry| entry.unwrap().path()).filter(|folder| folder.join("cases").is_dir()) {

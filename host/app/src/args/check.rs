@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
-use super::OutputFormat;
+use super::OutputArguments;
 use crate::check::request::SUBRESOURCES;
 
 /// Judge manifests, as the server would.
@@ -15,10 +15,10 @@ pub struct CheckArguments {
     #[arg(value_name = "FILE|FOLDER", required = true)]
     pub inputs: Vec<PathBuf>,
 
-    /// Policy documents; may be repeated [default: the built-in policies]
+    /// Policy documents, or a built-in set such as builtin/strict; may be repeated [default: builtin/baseline]
     #[arg(
         long,
-        value_name = "FILE|FOLDER",
+        value_name = "FILE|FOLDER|SET",
         env = "PORTCULLIS_POLICY",
         value_delimiter = ',',
         help_heading = "Policies"
@@ -32,6 +32,14 @@ pub struct CheckArguments {
     /// What the cluster holds, besides the other objects of the input; may be repeated
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Cluster")]
     pub cluster: Vec<PathBuf>,
+
+    /// Context of the kubeconfig whose cluster answers what the given objects don't; it is only read
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "complete", help_heading = "Cluster")]
+    pub context: Option<String>,
+
+    /// The kubeconfig of --context [default: the files of KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", requires = "context", help_heading = "Cluster")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// The objects given are all that the cluster holds: what isn't there is absent
     #[arg(long, help_heading = "Cluster")]
@@ -69,13 +77,9 @@ pub struct CheckArguments {
     #[arg(long, value_name = "TIME", help_heading = "Request")]
     pub now: Option<String>,
 
-    /// How results are written
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub output: OutputFormat,
-
-    /// From which verdict on the exit code is 1
-    #[arg(long, value_enum, default_value_t, value_name = "VERDICT", help_heading = "Output")]
-    pub fail_on: FailOn,
+    /// How results are written.
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 /// What happens to the objects.
@@ -89,16 +93,4 @@ pub enum WriteOperation {
     Delete,
     /// Somebody connects to them, below --subresource exec, attach, portforward or proxy.
     Connect,
-}
-
-/// From which verdict on a run has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
-pub enum FailOn {
-    /// A warning is enough.
-    Warn,
-    /// An undecided verdict is enough.
-    Undecided,
-    /// Only a denial.
-    #[default]
-    Deny,
 }

@@ -2,11 +2,17 @@
 //! resolves what `serve` gets, each other subcommand its own part.
 
 mod check;
+mod explain;
+mod output;
+mod pages;
 mod policies;
 mod serve;
 
-pub use check::{CheckArguments, FailOn, WriteOperation};
-pub use policies::PoliciesArguments;
+pub use check::{CheckArguments, WriteOperation};
+pub use explain::{ExplainArguments, ExplainFormat};
+pub use output::{CheckFormat, FailOn, OutputArguments};
+pub use pages::{CompletionsArguments, ManArguments};
+pub use policies::{LoadArguments, PoliciesArguments, PoliciesFormat};
 pub use serve::{LogFormat, ServeArguments, ServeSettings};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -21,6 +27,10 @@ use clap::{Parser, Subcommand, ValueEnum};
                   `portcullis check FOLDER` judges the manifests of a folder by the same ones."
 )]
 pub struct Arguments {
+    /// When output has colours; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    pub color: ColorChoice,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -33,16 +43,24 @@ pub enum Command {
     Serve(Box<ServeArguments>),
     /// Judge manifests, as the server would
     Check(CheckArguments),
-    /// List what is loaded: what each policy matches, reads and may write
+    /// List the policies that are loaded
     Policies(PoliciesArguments),
+    /// Say why a policy or a rule exists, what breaks it and how to satisfy it
+    Explain(ExplainArguments),
+    /// Print a shell's completions
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write all of them into a folder
+    Man(ManArguments),
 }
 
-/// How results are written.
+/// When output has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum OutputFormat {
-    /// For people.
+pub enum ColorChoice {
+    /// Where a person looks.
     #[default]
-    Text,
-    /// For programs.
-    Json,
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }

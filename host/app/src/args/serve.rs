@@ -38,10 +38,10 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServeSettings {
-    /// Policy documents; may be repeated [default: the built-in policies]
+    /// Policy documents, or a built-in set such as builtin/strict; may be repeated [default: builtin/baseline]
     #[arg(
         long,
-        value_name = "FILE|FOLDER",
+        value_name = "FILE|FOLDER|SET",
         env = "PORTCULLIS_POLICY",
         value_delimiter = ',',
         help_heading = "Policies"

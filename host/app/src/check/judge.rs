@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{Admitted, Origin, Owner, Policy, Request, Selection, Snapshot, admit};
-use portcullis_core::cluster::ClusterView;
+use portcullis_core::cluster::{ClusterView, ObjectName};
 use portcullis_core::contract::{Operation, Phase};
 use portcullis_core::edit::{self, Edit, Pointer};
 use portcullis_core::json;
@@ -96,6 +96,27 @@ impl Task {
             Task::Review(document) => document,
         };
         format!("{}:{}", document.source, document.start.line)
+    }
+
+    /// The name of the object that is changed or deleted, where nobody said what
+    /// it was before.
+    pub(super) fn lacks_old(&self) -> Option<ObjectName> {
+        let Task::Write { manifest, aim, .. } = self else { return None };
+        let changes = matches!(aim.operation, Operation::Update | Operation::Delete);
+        let identity = &manifest.identity;
+        (changes && aim.old.is_none() && aim.subresource.is_empty()).then(|| ObjectName {
+            api_version: identity.api_version.clone(),
+            kind: identity.kind.clone(),
+            namespace: Some(identity.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            name: identity.name.clone(),
+        })
+    }
+
+    /// This is what it was before.
+    pub(super) fn set_old(&mut self, old: String) {
+        if let Task::Write { aim, .. } = self {
+            aim.old = Some(old);
+        }
     }
 
     /// Before the first pass.

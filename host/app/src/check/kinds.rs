@@ -206,6 +206,17 @@ static GROUPS: &[(&str, &[Known])] = &[
         "snapshot.storage.k8s.io",
         &[("VolumeSnapshotClass", "volumesnapshotclasses", C), ("VolumeSnapshotContent", "volumesnapshotcontents", C)],
     ),
+    // Operators' kinds that the policies match and whose plural the guess would miss.
+    ("apps.emqx.io", &[("EMQX", "emqxes", N)]),
+    ("elasticsearch.k8s.elastic.co", &[("Elasticsearch", "elasticsearches", N)]),
+    ("kubedb.com", &[("Elasticsearch", "elasticsearches", N)]),
+    ("kubegres.reactive-tech.io", &[("Kubegres", "kubegres", N)]),
+    ("logging.openshift.io", &[("Elasticsearch", "elasticsearches", N)]),
+    ("mongodb.com", &[("MongoDB", "mongodb", N), ("MongoDBOpsManager", "opsmanagers", N)]),
+    ("mongodbcommunity.mongodb.com", &[("MongoDBCommunity", "mongodbcommunity", N)]),
+    ("operator.victoriametrics.com", &[("VLogs", "vlogs", N)]),
+    ("redis.redis.opstreelabs.in", &[("Redis", "redis", N)]),
+    ("stackgres.io", &[("SGDistributedLogs", "sgdistributedlogs", N)]),
     ("portcullis.dev", &[("ClusterPolicy", "clusterpolicies", C), ("Policy", "policies", N)]),
 ];
 
@@ -237,6 +248,15 @@ mod tests {
                 Resource { plural: plural.to_owned(), namespaced },
                 "{group} {kind}"
             );
+        }
+    }
+
+    #[test]
+    fn the_operators_kinds_that_policies_match_have_their_own_plural() {
+        let catalogue = include_str!("../../../../policies/workloads/catalogue/custom-resources.tsv");
+        for line in catalogue.lines().skip(1) {
+            let cells: Vec<&str> = line.split('\t').collect();
+            assert_eq!(Kinds::default().resource(cells[0], cells[1]).plural, cells[2], "{} of {}", cells[1], cells[0]);
         }
     }
 }

@@ -30,11 +30,11 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, Stream, StreamExt};
 use portcullis_core::admit::Policy;
-use portcullis_core::cluster::ClusterView;
+use portcullis_core::cluster::{Answer, ClusterView};
 use portcullis_core::contract::Phase;
 use portcullis_core::objects::group;
 use portcullis_core::report::ObjectIdentity;
@@ -123,9 +123,15 @@ impl Prepared {
         prepared
     }
 
-    /// Look-ups that the given objects don't answer go to this view of a cluster.
-    #[must_use]
-    pub fn over(mut self, live: Arc<dyn ClusterView>) -> Prepared {
+    /// Look-ups that the given objects don't answer go to this view of a cluster,
+    /// and what is asked about as a change is one of what it holds.
+    pub async fn over(mut self, live: Arc<dyn ClusterView>) -> Prepared {
+        for task in &mut self.tasks {
+            let Some(name) = task.lacks_old() else { continue };
+            if let Answer::Found(old) = live.get(&name, Instant::now() + CALL_TIMEOUT).await {
+                task.set_old(old.to_string());
+            }
+        }
         self.cluster.live = Some(live);
         self
     }

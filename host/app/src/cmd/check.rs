@@ -2,7 +2,6 @@
 //! on standard error. Exit codes: 0 fine, 1 something that `--fail-on` names,
 //! 2 bad usage or input that can't be read, whatever was found in the rest.
 
-use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -12,17 +11,18 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::StreamExt;
 use portcullis_core::admit::Policy;
+use portcullis_core::cluster::ClusterView;
 use portcullis_core::contract::Operation;
-use portcullis_core::report::Report;
 use portcullis_engine::{Engine, EngineConfig};
+use portcullis_kube::Live;
 use tokio::runtime::Runtime;
 
-use super::BAD_USAGE;
-use crate::args::{CheckArguments, OutputFormat, WriteOperation};
+use super::{BAD_USAGE, output};
+use crate::args::{CheckArguments, ColorChoice, WriteOperation};
 use crate::check::labels::NamespaceLabel;
 use crate::check::request::{self, Manner, User};
 use crate::check::{Judged, Options, Prepared};
-use crate::report::{self, palette::Palette, text};
+use crate::report::{self, Run, progress::Progress, rules::Rules};
 use crate::store::{self, Sources};
 
 /// Exit code where something was found that `--fail-on` names.
@@ -34,7 +34,8 @@ const NAMED_SKIPPED: usize = 3;
 ///
 /// # Errors
 /// Policies that can't be used, flags that can't be right.
-pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
+pub fn run(arguments: &CheckArguments, color: ColorChoice) -> Result<ExitCode> {
+    output::validate(&arguments.output)?;
     let now = instant(arguments.now.as_deref())?;
     let runtime = Runtime::new().context("can't start the threads that judge")?;
     // Policies compile while the input is read.
@@ -42,17 +43,31 @@ pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let policies = runtime.spawn_blocking(move || load(&sources.0, sources.1));
     let prepared = Prepared::read(&options(arguments)?);
     let policies = runtime.block_on(policies).context("loading the policies failed")??;
-    complain(&prepared);
-    let mut unreadable = !prepared.problems.is_empty();
-    let outcome = runtime.block_on(judge(arguments, prepared, policies, now))?;
-    for problem in &outcome.problems {
-        unreadable = true;
+    complain(&prepared, arguments.output.quiet);
+    let live = runtime.block_on(live(arguments))?;
+    let mut results = runtime.block_on(judge(prepared, live.clone(), policies.clone(), now));
+    let fixed = output::fix(&arguments.output, &results.judged, &arguments.inputs, color)?;
+    if fixed.wrote && !output::reads_standard_input(&arguments.inputs) {
+        // What is left is told by judging what is there now.
+        results = runtime.block_on(judge(Prepared::read(&options(arguments)?), live, policies.clone(), now));
+    }
+    results.problems.extend(fixed.problems);
+    for problem in results.problems.iter().skip(results.complained) {
         eprintln!("error: {problem}");
     }
-    Ok(match (unreadable, outcome.found) {
-        (true, _) => ExitCode::from(BAD_USAGE),
-        (false, true) => ExitCode::from(FOUND),
-        (false, false) => ExitCode::SUCCESS,
+    let found = results.judged.iter().any(|judged| report::fails(&judged.report, arguments.output.fail_on));
+    let run = Run {
+        judged: &results.judged,
+        problems: results.problems.clone(),
+        policies: &policies,
+        rules: Rules::of(&policies),
+        fail_on: arguments.output.fail_on,
+    };
+    output::write(&arguments.output, &run, &arguments.inputs, color)?;
+    Ok(match (run.problems.is_empty(), found) {
+        (false, _) => ExitCode::from(BAD_USAGE),
+        (true, true) => ExitCode::from(FOUND),
+        (true, false) => ExitCode::SUCCESS,
     })
 }
 
@@ -80,52 +95,53 @@ pub(super) fn load(paths: &[PathBuf], cache: Option<PathBuf>) -> Result<Vec<Arc<
 }
 
 /// What a run came to.
-#[derive(Default)]
-struct Outcome {
-    found: bool,
+struct Results {
+    judged: Vec<Judged>,
+    /// What can't be read, then what can't be judged.
     problems: Vec<String>,
+    /// How many of them have been said.
+    complained: usize,
+}
+
+/// The cluster of `--context`.
+async fn live(arguments: &CheckArguments) -> Result<Option<Arc<dyn ClusterView>>> {
+    let Some(context) = &arguments.context else { return Ok(None) };
+    let client = portcullis_kube::connect(arguments.kubeconfig.as_deref(), context).await?;
+    Ok(Some(Arc::new(Live::new(client))))
 }
 
 async fn judge(
-    arguments: &CheckArguments,
     prepared: Prepared,
+    live: Option<Arc<dyn ClusterView>>,
     policies: Vec<Arc<Policy>>,
     now: Duration,
-) -> Result<Outcome> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    let palette = Palette::of(&io::stdout());
-    let mut outcome = Outcome::default();
-    let mut results = Vec::with_capacity(prepared.len());
-    let mut judged = pin!(prepared.judge(policies, now));
-    let mut reader_left = false;
-    while let Some(next) = judged.next().await {
-        let judged: Judged = match next {
-            Ok(judged) => judged,
-            Err(problem) => {
-                outcome.problems.push(problem);
-                continue;
-            }
-        };
-        outcome.found |= report::fails(&judged.report, arguments.fail_on);
-        if arguments.output == OutputFormat::Text && !reader_left {
-            reader_left = report::reader_left(text::write_judged(&mut out, &judged, palette))?;
-        }
-        results.push(judged.report);
-    }
-    let written = match arguments.output {
-        OutputFormat::Json => report::json::write(&mut out, results),
-        // Where nothing could be judged, standard error has said why.
-        OutputFormat::Text if reader_left || results.is_empty() => Ok(()),
-        OutputFormat::Text => text::write_summary(&mut out, &Report::new(results).summary, palette),
+) -> Results {
+    let prepared = match live {
+        Some(live) => prepared.over(live).await,
+        None => prepared,
     };
-    report::reader_left(written.and_then(|()| out.flush()))?;
-    Ok(outcome)
+    let mut progress = Progress::new(prepared.len());
+    let problems = prepared.problems.clone();
+    let complained = problems.len();
+    let mut results = Results { judged: Vec::with_capacity(prepared.len()), problems, complained };
+    let mut judged = pin!(prepared.judge(policies, now));
+    while let Some(next) = judged.next().await {
+        progress.step();
+        match next {
+            Ok(judged) => results.judged.push(judged),
+            Err(problem) => results.problems.push(problem),
+        }
+    }
+    results
 }
 
 /// Says what can't be read or isn't judged.
-fn complain(prepared: &Prepared) {
+fn complain(prepared: &Prepared, quiet: bool) {
     for problem in &prepared.problems {
         eprintln!("error: {problem}");
+    }
+    if quiet {
+        return;
     }
     for warning in &prepared.warnings {
         eprintln!("warning: {warning}");

@@ -2,6 +2,9 @@
 //! input that can't be read, and ends with [`BAD_USAGE`] and one clear message.
 
 pub mod check;
+pub mod explain;
+pub mod output;
+pub mod pages;
 pub mod policies;
 pub mod serve;
 

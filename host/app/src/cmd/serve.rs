@@ -38,7 +38,7 @@ pub fn run(arguments: &ServeArguments) -> Result<ExitCode> {
 
 async fn serve(config: Config) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let sources = config.policies.as_deref().map_or(Sources::Builtin, Sources::of_flags);
+    let sources = Sources::of_flags(config.policies.as_deref().unwrap_or_default());
     sources.exist().map_err(|problem| anyhow!("{problem}"))?;
     let cluster = store::cluster(&config.cluster).context("--cluster")?;
     let certificates = Arc::new(Certificates::load(&config.certificates, config.client_ca.clone())?);

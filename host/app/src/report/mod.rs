@@ -1,17 +1,71 @@
-//! What a run reports, for people (`text`) and for programs (`json`), and the
-//! list of the policies (`policies`). The vocabulary is `portcullis_core::report`.
+//! What a run reports: for people (`text`), for programs (`json`, `sarif`,
+//! `junit`, `github`), and what becomes of objects (`changes`); the list of the
+//! policies (`policies`, `wide`) and what each is for (`explain`, `pages`).
+//!
+//! ```text
+//! Judged ─ entry::entries ─┬ text ─ snippet
+//!            └ spot        ├ sarif
+//!                          ├ junit
+//!                          └ github
+//! ```
+//! The vocabulary is `portcullis_core::report`.
 
+pub mod changes;
+pub mod cli_page;
+pub mod entry;
+pub mod explain;
+pub mod github;
 pub mod json;
+pub mod junit;
+pub mod layout;
+pub mod pages;
 pub mod palette;
 pub mod policies;
+pub mod progress;
+pub mod reach;
+pub mod rules;
+pub mod sarif;
+pub mod settings;
+pub mod snippet;
+pub mod spot;
 pub mod text;
+pub mod wide;
 
 use std::io;
+use std::sync::Arc;
 
+use portcullis_core::admit::Policy;
 use portcullis_core::contract::Level;
-use portcullis_core::report::{ObjectReport, Verdict};
+use portcullis_core::report::{ObjectReport, Summary, Verdict};
 
+use self::rules::Rules;
 use crate::args::FailOn;
+use crate::check::Judged;
+
+/// A run, when it is over.
+pub struct Run<'r> {
+    /// What was judged, in the order of the input.
+    pub judged: &'r [Judged],
+    /// What could not be read or judged.
+    pub problems: Vec<String>,
+    /// The policies that ran.
+    pub policies: &'r [Arc<Policy>],
+    /// What they say of their rules.
+    pub rules: Rules<'r>,
+    /// From which verdict on it has failed.
+    pub fail_on: FailOn,
+}
+
+impl Run<'_> {
+    /// Sums over the results.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for result in self.judged.iter().map(|judged| &judged.report) {
+            summary.add(result);
+        }
+        summary
+    }
+}
 
 /// Whether a result is what `--fail-on` asks to fail on.
 pub fn fails(report: &ObjectReport, fail_on: FailOn) -> bool {

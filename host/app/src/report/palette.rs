@@ -1,6 +1,9 @@
 //! Colours, where a person looks.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
+
+use crate::args::ColorChoice;
 
 /// The escape sequences that are used, or nothing in their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,11 +33,53 @@ impl Palette {
         end: "\x1b[0m",
     };
 
-    /// Colours for a terminal, unless `NO_COLOR` (<https://no-color.org>) or a
-    /// dumb terminal says otherwise.
-    pub fn of(stream: &impl IsTerminal) -> Palette {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        if stream.is_terminal() && !refused && !dumb { Palette::COLOURS } else { Palette::default() }
+    /// Colours as asked for; where nothing is asked, for a terminal.
+    pub fn of(stream: &impl IsTerminal, choice: ColorChoice) -> Palette {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        if coloured(choice, stream.is_terminal(), variable) { Palette::COLOURS } else { Palette::default() }
+    }
+}
+
+/// `NO_COLOR` (<https://no-color.org>) goes before `CLICOLOR_FORCE`
+/// (<https://bixense.com/clicolors>), and both before what the terminal says of itself.
+fn coloured(choice: ColorChoice, is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let is = |name: &str, value: &str| variable(name).is_some_and(|found| found == value);
+            if variable("NO_COLOR").is_some() {
+                return false;
+            }
+            if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+                return true;
+            }
+            is_terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_follow_the_flag_then_the_environment_then_the_terminal() {
+        let check = |choice, terminal, variables: &[(&str, &str)]| {
+            coloured(choice, terminal, |name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            })
+        };
+        let auto = ColorChoice::Auto;
+        assert!(check(auto, true, &[]));
+        assert!(!check(auto, false, &[]));
+        assert!(!check(auto, true, &[("NO_COLOR", "1")]));
+        assert!(!check(auto, true, &[("TERM", "dumb")]));
+        assert!(!check(auto, true, &[("CLICOLOR", "0")]));
+        assert!(check(auto, false, &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")]));
+        assert!(!check(auto, false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!check(auto, false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(check(ColorChoice::Always, false, &[("NO_COLOR", "1")]));
+        assert!(!check(ColorChoice::Never, true, &[("CLICOLOR_FORCE", "1")]));
     }
 }

@@ -1,17 +1,23 @@
-//! The list of the policies: what each matches, reads, looks up and may write,
-//! its rules and its settings.
+//! The list of the policies: a table for people, all there is to know for
+//! programs. `wide` is the long form for people.
 
 use std::io::{self, Write};
 
 use portcullis_core::admit::Policy;
-use portcullis_core::contract::{Lookup, MatchRule, Phase};
+use portcullis_core::contract::{Phase, Severity};
 use portcullis_core::policy::ValidationAction;
 use serde_json::{Value, json};
 
-use super::palette::Palette;
+use super::layout::Layout;
+use super::reach;
+use crate::source::emit;
 
-/// Width of the names of a policy's parts.
-const PART_WIDTH: usize = 9;
+/// Resources that a row names before it counts the rest.
+const NAMED_RESOURCES: usize = 3;
+/// Spaces between columns.
+const GAP: usize = 2;
+/// The table's columns.
+const COLUMNS: [&str; 5] = ["NAME", "PHASE", "ACTIONS", "JUDGES", "MODULE"];
 
 /// Writes the list for programs: an array of objects.
 ///
@@ -23,30 +29,82 @@ pub fn write_json<'p>(out: &mut impl Write, policies: impl Iterator<Item = &'p P
     writeln!(out)
 }
 
+/// Writes the same list as YAML.
+///
+/// # Errors
+/// Of the writer.
+pub fn write_yaml<'p>(out: &mut impl Write, policies: impl Iterator<Item = &'p Policy>) -> io::Result<()> {
+    let list: Vec<Value> = policies.map(as_json).collect();
+    write!(out, "{}", emit::document(&Value::Array(list).to_string()))
+}
+
 /// Writes the list for people.
 ///
 /// # Errors
 /// Of the writer.
-pub fn write_text<'p>(
+pub fn write_table<'p>(
     out: &mut impl Write,
     policies: impl Iterator<Item = &'p Policy>,
-    palette: Palette,
+    layout: Layout,
 ) -> io::Result<()> {
-    let mut count = 0;
-    for policy in policies {
-        if count > 0 {
-            writeln!(out)?;
+    let policies: Vec<&Policy> = policies.collect();
+    if policies.is_empty() {
+        return writeln!(out, "no policy is loaded");
+    }
+    let rows: Vec<[String; COLUMNS.len()]> = policies.iter().map(|policy| row(policy)).collect();
+    let mut widths = COLUMNS.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
         }
-        count += 1;
-        write_policy(out, policy, palette)?;
     }
-    if count == 0 {
-        writeln!(out, "no policy is loaded")?;
+    let (bold, end, denied) = (layout.palette.bold, layout.palette.end, layout.palette.denied);
+    writeln!(out, "{bold}{}{end}", line(&COLUMNS.map(str::to_owned), &widths))?;
+    for (policy, row) in policies.iter().zip(&rows) {
+        let line = line(row, &widths);
+        let (name, rest) = line.split_at(row[0].len());
+        writeln!(out, "{bold}{name}{end}{rest}")?;
+        if let Some(description) = policy.description.as_ref().filter(|description| !description.title.is_empty()) {
+            writeln!(out, "{}", layout.lines(&format!("  {}", description.title), "  ").join("\n"))?;
+        }
+        if let Err(reason) = &policy.evaluator {
+            writeln!(out, "  {denied}can't run:{end} {reason}")?;
+        }
     }
-    Ok(())
+    let plural = if policies.len() == 1 { "policy" } else { "policies" };
+    let hint = format!("\n{} {plural}; `portcullis explain NAME` says more of one, `--wide` of all", policies.len());
+    writeln!(out, "{}", layout.lines(&hint, "").join("\n"))
 }
 
-fn as_json(policy: &Policy) -> Value {
+fn row(policy: &Policy) -> [String; COLUMNS.len()] {
+    let judges = policy.description.as_ref().map(|description| {
+        let names = reach::judged(&description.reach.matches);
+        let first = names.iter().take(NAMED_RESOURCES).cloned().collect::<Vec<_>>().join(", ");
+        match names.len().saturating_sub(NAMED_RESOURCES) {
+            0 => first,
+            more => format!("{first} +{more}"),
+        }
+    });
+    [
+        policy.document.id.to_string(),
+        phase(policy).to_owned(),
+        actions(policy),
+        judges.unwrap_or_default(),
+        policy.document.spec.module.clone(),
+    ]
+}
+
+fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        line.push_str(cell);
+        line.extend(std::iter::repeat_n(' ', width + GAP - cell.chars().count()));
+    }
+    line.trim_end().to_owned()
+}
+
+/// All that is known of a policy.
+pub fn as_json(policy: &Policy) -> Value {
     let spec = &policy.document.spec;
     let mut object = json!({
         "name": policy.document.id.to_string(),
@@ -79,135 +137,30 @@ fn as_json(policy: &Policy) -> Value {
     object
 }
 
-fn write_policy(out: &mut impl Write, policy: &Policy, palette: Palette) -> io::Result<()> {
-    let spec = &policy.document.spec;
-    let Palette { bold, end, denied, .. } = palette;
-    let actions: Vec<&str> = spec.validation_actions.iter().map(|action| action_name(*action)).collect();
-    let phase = policy.description.as_ref().map_or("unknown", |description| match description.phase {
+/// `validating` or `mutating`.
+pub fn phase(policy: &Policy) -> &'static str {
+    policy.description.as_ref().map_or("unknown", |description| match description.phase {
         Phase::Validating => "validating",
         Phase::Mutating => "mutating",
-    });
-    writeln!(
-        out,
-        "{bold}{}{end}  {phase}, {}, failurePolicy {:?}",
-        policy.document.id,
-        actions.join("+"),
-        spec.failure_policy
-    )?;
-    if let Err(reason) = &policy.evaluator {
-        writeln!(out, "  {denied}can't run:{end} {reason}")?;
-    }
-    let mut part = |name: &str, lines: Vec<String>| -> io::Result<()> {
-        for (index, line) in lines.iter().enumerate() {
-            let name = if index == 0 { name } else { "" };
-            writeln!(out, "  {name:<PART_WIDTH$}  {line}")?;
-        }
-        Ok(())
-    };
-    let Some(description) = &policy.description else { return part("module", vec![spec.module.clone()]) };
-    let reach = &description.reach;
-    part("title", vec![description.title.clone()])?;
-    part("module", vec![format!("{} ({} {})", spec.module, description.name, description.version)])?;
-    part("matches", matched(&reach.matches))?;
-    part("reads", wrapped(reach.reads.iter().map(|read| kind_name(&read.api_version, &read.kind))))?;
-    part("looks up", wrapped(looked_up(&reach.lookups)))?;
-    let writes = reach
-        .writes
-        .iter()
-        .flat_map(|write| write.pointers.iter().map(move |pointer| format!("{} {pointer}", write.kind)));
-    part("may write", writes.collect())?;
-    part(
-        "rules",
-        description
-            .rules
-            .iter()
-            .map(|rule| format!("{} ({}): {}", rule.id, lower(&rule.severity), rule.title))
-            .collect(),
-    )?;
-    let properties = description.settings.get("properties").and_then(Value::as_object);
-    let settings = properties.into_iter().flatten().map(|(name, _)| match spec.settings.get(name) {
-        Some(value) => format!("{name}: {value}"),
-        None => name.clone(),
-    });
-    part("settings", wrapped(settings))
-}
-
-/// `CREATE, UPDATE of statefulsets.apps, deployments.apps`: one entry for each
-/// set of operations.
-fn matched(rules: &[MatchRule]) -> Vec<String> {
-    let mut by_operations: Vec<(String, Vec<String>)> = Vec::new();
-    for rule in rules {
-        let operations = rule.operations.join(", ");
-        let index = by_operations.iter().position(|(known, _)| *known == operations).unwrap_or_else(|| {
-            by_operations.push((operations, Vec::new()));
-            by_operations.len() - 1
-        });
-        by_operations[index].1.extend(resources(rule));
-    }
-    let lines = by_operations.into_iter().flat_map(|(operations, resources)| {
-        let mut lines = wrapped(resources.into_iter());
-        if let Some(first) = lines.first_mut() {
-            first.insert_str(0, &format!("{operations} of "));
-        }
-        lines
-    });
-    lines.collect()
-}
-
-fn resources(rule: &MatchRule) -> impl Iterator<Item = String> {
-    rule.resources.iter().flat_map(|resource| {
-        rule.api_groups.iter().map(move |group| match (group.as_str(), resource.split_once('/')) {
-            ("", _) => resource.clone(),
-            (group, None) => format!("{resource}.{group}"),
-            (group, Some((parent, subresource))) => format!("{parent}.{group}/{subresource}"),
-        })
     })
 }
 
-/// Each kind once; optional where no look-up of it is needed.
-fn looked_up(lookups: &[Lookup]) -> impl Iterator<Item = String> {
-    let mut kinds: Vec<(String, bool)> = Vec::new();
-    for lookup in lookups {
-        let name = kind_name(&lookup.api_version, &lookup.kind);
-        match kinds.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, optional)) => *optional &= lookup.optional,
-            None => kinds.push((name, lookup.optional)),
-        }
-    }
-    kinds.into_iter().map(|(name, optional)| if optional { format!("{name} (optional)") } else { name })
-}
-
-fn kind_name(api_version: &str, kind: &str) -> String {
-    match api_version.split_once('/') {
-        Some((group, _)) => format!("{kind}.{group}"),
-        None => kind.to_owned(),
-    }
-}
-
-/// Several names a line.
-fn wrapped(names: impl Iterator<Item = String>) -> Vec<String> {
-    const WIDTH: usize = 88;
-    let mut lines: Vec<String> = Vec::new();
-    for name in names {
-        match lines.last_mut() {
-            Some(line) if line.len() + name.len() + 2 <= WIDTH => {
-                line.push_str(", ");
-                line.push_str(&name);
-            }
-            _ => lines.push(name),
-        }
-    }
-    lines
-}
-
-fn action_name(action: ValidationAction) -> &'static str {
-    match action {
+/// `Deny+Audit`.
+pub fn actions(policy: &Policy) -> String {
+    let actions = policy.document.spec.validation_actions.iter().map(|action| match action {
         ValidationAction::Deny => "Deny",
         ValidationAction::Warn => "Warn",
         ValidationAction::Audit => "Audit",
-    }
+    });
+    actions.collect::<Vec<_>>().join("+")
 }
 
-fn lower(value: &impl serde::Serialize) -> String {
-    json!(value).as_str().unwrap_or_default().to_owned()
+/// In lower case.
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
 }

@@ -1,50 +1,59 @@
-//! A run for people: what was found, where it stands, what would be right.
+//! A run for people: what was found, the line where it stands, why that matters,
+//! what would be right.
 //!
 //! ```text
 //! denied[policy/rule]: message
-//!   --> file:line:column (Kind namespace/name: path)
-//!   help: what would be right
+//!   --> file:line:column (Kind namespace/name)
+//!    |
+//! 24 |       storageClassName: local
+//!    |                         ^^^^^ spec.volumeClaimTemplates[0].spec.storageClassName
+//!    = why: one sentence, once a run
+//!    = help: what would be right
+//!    = see: https://…
 //! ```
-//! Nothing is said of an object that passes without a finding. Text that comes
-//! from a manifest can't move the cursor: control characters are shown escaped.
+//! Nothing is said of an object that passes without a finding. What is the same
+//! of several objects is said once, with the places. Text that comes from a
+//! manifest can't move the cursor.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use portcullis_core::contract::Level;
-use portcullis_core::report::{FindingReport, ObjectIdentity, PolicyReport, Summary, Verdict};
+use portcullis_core::report::Summary;
 
-use super::palette::Palette;
-use crate::check::Judged;
+use super::Run;
+use super::entry::{Entry, Label, entries, named};
+use super::layout::{Layout, shown};
+use super::rules::Rules;
+use super::snippet;
+use super::spot::Spotter;
 
-/// Writes what is to say of one subject.
+/// Places of one finding that are named before the rest is counted.
+const MAX_PLACES: usize = 8;
+
+/// Writes all that there is to say of a run, and its summary.
 ///
 /// # Errors
 /// Of the writer.
-pub fn write_judged(out: &mut impl Write, judged: &Judged, palette: Palette) -> io::Result<()> {
-    let object = named(&judged.report.object);
-    let start = judged.document.start;
-    let beginning = format!("{}:{start} ({object})", judged.document.source);
-    for note in &judged.notes {
-        entry(out, palette, Label::Warning, "", note, &beginning)?;
+pub fn write(out: &mut impl Write, run: &Run<'_>, layout: Layout) -> io::Result<()> {
+    let mut spotter = Spotter::default();
+    let entries: Vec<Entry<'_>> = run.judged.iter().flat_map(|judged| entries(judged, &mut spotter)).collect();
+    let groups = groups(&entries);
+    let mut explained = HashSet::new();
+    for group in &groups {
+        write_group(out, &entries, group, &run.rules, &mut explained, layout)?;
+        writeln!(out)?;
     }
-    for policy in &judged.report.policies {
-        write_policy(out, judged, policy, palette)?;
+    // Where nothing could be judged, standard error has said why.
+    if run.judged.is_empty() {
+        return Ok(());
     }
-    for warning in unattributed(judged) {
-        entry(out, palette, Label::Warning, "", warning, &beginning)?;
-    }
-    if let Some(refusal) = &judged.refusal {
-        entry(out, palette, Label::Denied, "", refusal, &beginning)?;
-    }
-    Ok(())
+    let fixable = entries.iter().filter(|entry| entry.fix.is_some_and(|fix| !fix.edits.is_empty())).count();
+    write_summary(out, &run.summary(), fixable, layout)
 }
 
 /// Writes the last line, and what helps with it.
-///
-/// # Errors
-/// Of the writer.
-pub fn write_summary(out: &mut impl Write, summary: &Summary, palette: Palette) -> io::Result<()> {
+fn write_summary(out: &mut impl Write, summary: &Summary, fixable: usize, layout: Layout) -> io::Result<()> {
     let Summary { objects, allowed, denied, warned, undecided, errors } = *summary;
     let plural = if objects == 1 { "object" } else { "objects" };
     let mut line = format!("{objects} {plural} checked: {allowed} allowed, {denied} denied");
@@ -53,153 +62,108 @@ pub fn write_summary(out: &mut impl Write, summary: &Summary, palette: Palette) 
             let _ = write!(line, ", {count} {word}");
         }
     }
-    writeln!(out, "{}{line}{}", palette.bold, palette.end)?;
-    if undecided > 0 {
-        let (start, end) = (palette.help, palette.end);
-        writeln!(
-            out,
-            "{start}help:{end} `--cluster FILE|FOLDER` says what the cluster holds, `--complete` that this is all of it"
-        )?;
-    }
-    Ok(())
-}
-
-/// What a line begins with.
-#[derive(Debug, Clone, Copy)]
-enum Label {
-    Denied,
-    DeniedUndecided,
-    NotEnforced,
-    Undecided,
-    Warning,
-    Error,
-    IgnoredError,
-}
-
-impl Label {
-    fn of(level: Level, enforced: bool) -> Label {
-        match (level, enforced) {
-            (Level::Deny, true) => Label::Denied,
-            (Level::Deny, false) => Label::NotEnforced,
-            (Level::Undecided, true) => Label::DeniedUndecided,
-            (Level::Undecided, false) => Label::Undecided,
-            (Level::Warn, _) => Label::Warning,
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Label::Denied => "denied",
-            Label::DeniedUndecided => "denied as undecided",
-            Label::NotEnforced => "not enforced",
-            Label::Undecided => "undecided",
-            Label::Warning => "warning",
-            Label::Error => "error",
-            Label::IgnoredError => "error, ignored",
-        }
-    }
-
-    fn colour(self, palette: Palette) -> &'static str {
-        match self {
-            Label::Denied | Label::DeniedUndecided | Label::Error => palette.denied,
-            Label::NotEnforced | Label::Undecided | Label::Warning | Label::IgnoredError => palette.warned,
-        }
-    }
-}
-
-fn write_policy(out: &mut impl Write, judged: &Judged, policy: &PolicyReport, palette: Palette) -> io::Result<()> {
-    let object = named(&judged.report.object);
-    let beginning = format!("{}:{} ({object})", judged.document.source, judged.document.start);
-    for finding in &policy.findings {
-        // A policy may deny with some findings and only warn with others.
-        let label = Label::of(finding.level, policy.enforced);
-        let name = format!("{}/{}", policy.policy, finding.rule);
-        let path = if finding.path.is_empty() { String::new() } else { format!(": {}", finding.path) };
-        let position = judged.document.position_of(&finding.path);
-        let place = format!("{}:{position} ({object}{path})", judged.document.source);
-        entry(out, palette, label, &name, &finding.message, &place)?;
-        write_fix(out, finding, palette)?;
-    }
-    if policy.verdict == Verdict::Error {
-        let label = if policy.enforced { Label::Error } else { Label::IgnoredError };
-        entry(out, palette, label, &policy.policy, policy.error.as_deref().unwrap_or("the policy failed"), &beginning)?;
-    }
-    if policy.verdict == Verdict::Undecided {
-        if !policy.findings.iter().any(|finding| finding.level == Level::Undecided) {
-            let label = Label::of(Level::Undecided, policy.enforced);
-            entry(
-                out,
-                palette,
-                label,
-                &policy.policy,
-                "something that it needs to know of the cluster is unknown",
-                &beginning,
-            )?;
-        }
-        for need in &policy.needs {
-            line(out, palette.help, "needs", need, palette.end)?;
-        }
-    }
-    Ok(())
-}
-
-fn write_fix(out: &mut impl Write, finding: &FindingReport, palette: Palette) -> io::Result<()> {
-    if let Some(fix) = finding.fix.as_ref().filter(|fix| !fix.text.is_empty()) {
-        line(out, palette.help, "help", &fix.text, palette.end)?;
-    }
-    if let Some(softened) = &finding.softened {
-        line(out, palette.help, "note", &format!("a warning only: {softened}"), palette.end)?;
-    }
-    if !finding.url.is_empty() {
-        line(out, palette.help, "see", &finding.url, palette.end)?;
-    }
-    Ok(())
-}
-
-fn entry(
-    out: &mut impl Write,
-    palette: Palette,
-    label: Label,
-    name: &str,
-    message: &str,
-    place: &str,
-) -> io::Result<()> {
-    let name = if name.is_empty() { String::new() } else { format!("[{}]", shown(name)) };
-    writeln!(out, "{}{}{name}{}: {}", label.colour(palette), label.text(), palette.end, shown(message))?;
-    writeln!(out, "  {}-->{} {}", palette.place, palette.end, shown(place))
-}
-
-fn line(out: &mut impl Write, colour: &str, word: &str, text: &str, end: &str) -> io::Result<()> {
-    writeln!(out, "  {colour}{word}:{end} {}", shown(text))
-}
-
-/// Warnings that no policy's finding stands behind.
-fn unattributed(judged: &Judged) -> impl Iterator<Item = &String> {
-    let of_policy = |warning: &str| {
-        judged
-            .report
-            .policies
-            .iter()
-            .any(|policy| warning.strip_prefix(&policy.policy).is_some_and(|rest| rest.starts_with(['/', ':'])))
+    writeln!(out, "{}{line}{}", layout.palette.bold, layout.palette.end)?;
+    let mut help = |text: &str| {
+        let lines = layout.lines(&format!("help: {text}"), "      ");
+        let lines =
+            lines.join("\n").replacen("help:", &format!("{}help:{}", layout.palette.help, layout.palette.end), 1);
+        writeln!(out, "{lines}")
     };
-    judged.report.warnings.iter().filter(move |warning| !of_policy(warning) && !judged.notes.contains(warning))
+    if fixable > 0 {
+        let findings = if fixable == 1 { "finding" } else { "findings" };
+        help(&format!("{fixable} {findings} can be put right with `--fix` (`--fix --diff` shows how)"))?;
+    }
+    if undecided > 0 {
+        help("`--cluster FILE|FOLDER` says what the cluster holds, `--complete` that this is all of it")?;
+    }
+    Ok(())
 }
 
-fn named(object: &ObjectIdentity) -> String {
-    let kind = if object.kind.is_empty() { "object" } else { &object.kind };
-    let name = if object.name.is_empty() { "without a name" } else { &object.name };
-    if object.namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {}/{name}", object.namespace) }
+/// Entries that say the same, in the order of their first.
+fn groups(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut known = HashMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let help = entry.fix.map(|fix| fix.text.as_str());
+        let said = (entry.label, entry.policy, entry.rule, entry.message, help, entry.softened, entry.needs);
+        let group = *known.entry(said).or_insert(groups.len());
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[group].push(index);
+    }
+    groups
 }
 
-/// Line breaks keep to the text's indentation; other control characters are escaped.
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.trim_end().chars() {
-        match character {
-            '\n' => shown.push_str("\n    "),
-            character if character.is_control() => shown.extend(character.escape_default()),
-            character => shown.push(character),
+fn write_group<'e>(
+    out: &mut impl Write,
+    entries: &'e [Entry<'_>],
+    group: &[usize],
+    rules: &Rules<'_>,
+    explained: &mut HashSet<(&'e str, &'e str)>,
+    layout: Layout,
+) -> io::Result<()> {
+    let [first, others @ ..] = group else { return Ok(()) };
+    let entry = &entries[*first];
+    write_header(out, entry, layout)?;
+    let gutter = " ".repeat(snippet::gutter(&entry.spot));
+    let (place, end) = (layout.palette.place, layout.palette.end);
+    let has_line = entry.spot.line.is_some() && entry.has_place;
+    writeln!(out, "{gutter}{place}-->{end} {}", placed(entry, !has_line))?;
+    if has_line {
+        let fix = entry.fix.map(|fix| fix.text.as_str()).unwrap_or_default();
+        let texts = [entry.message, entry.value, entry.subject, fix];
+        snippet::write(out, &entry.spot, &shown(entry.path), &texts, layout)?;
+    }
+    for other in others.iter().take(MAX_PLACES) {
+        let other = &entries[*other];
+        writeln!(out, "{gutter}{place}-->{end} {}", placed(other, !has_line || other.path != entry.path))?;
+    }
+    if others.len() > MAX_PLACES {
+        writeln!(out, "{gutter}{place}-->{end} and {} more places", others.len() - MAX_PLACES)?;
+    }
+    let mut note = |word: &str, text: &str| -> io::Result<()> {
+        let lines = layout.lines(&format!("{gutter} = {word}: {}", shown(text)), &format!("{gutter}     "));
+        let coloured = format!("{gutter} {place}={end} {}{word}:{end}", layout.palette.help);
+        writeln!(out, "{}", lines.join("\n").replacen(&format!("{gutter} = {word}:"), &coloured, 1))
+    };
+    let rule = rules.find(entry.policy, entry.rule);
+    let says_why = matches!(entry.label, Label::Denied | Label::NotEnforced | Label::Warning);
+    if let Some(rule) = rule.filter(|rule| says_why && !rule.reason.is_empty()) {
+        if explained.insert((entry.policy, entry.rule)) {
+            note("why", &rule.reason)?;
         }
     }
-    shown
+    if let Some(fix) = entry.fix.filter(|fix| !fix.text.is_empty()) {
+        note("help", &fix.text)?;
+    }
+    if let Some(softened) = entry.softened {
+        note("note", &format!("a warning only: {softened}"))?;
+    }
+    for need in entry.needs {
+        note("needs", need)?;
+    }
+    if !entry.url.is_empty() {
+        note("see", entry.url)?;
+    }
+    Ok(())
+}
+
+fn write_header(out: &mut impl Write, entry: &Entry<'_>, layout: Layout) -> io::Result<()> {
+    let name = shown(&entry.name());
+    let name = if name.is_empty() { name } else { format!("[{name}]") };
+    let head = format!("{}{name}:", entry.label.text());
+    let palette = layout.palette;
+    let colour = if entry.label.stops() { palette.denied } else { palette.warned };
+    let coloured = format!("{colour}{}{name}{}:", entry.label.text(), palette.end);
+    let lines = layout.lines(&format!("{head} {}", shown(entry.message)), "    ");
+    writeln!(out, "{}", lines.join("\n").replacen(&head, &coloured, 1))
+}
+
+/// `file:line:column (Kind namespace/name)`, with the field where no line shows it.
+fn placed(entry: &Entry<'_>, with_path: bool) -> String {
+    let path = if entry.path.is_empty() || !with_path { String::new() } else { format!(": {}", entry.path) };
+    let object = named(&entry.judged.report.object);
+    // One line, whatever names hold.
+    shown(&format!("{}:{} ({object}{path})", entry.judged.document.source, entry.spot.start)).replace('\n', "\\n")
 }

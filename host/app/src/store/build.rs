@@ -1,6 +1,7 @@
 //! From a document to a policy that can be asked: module bytes, compiled module,
 //! settings checked, configured, matched. In parallel, because Cranelift takes
-//! seconds; each module is compiled once, whoever asks first.
+//! seconds; each module is loaded once, whoever asks first, and the documents of
+//! a built-in one are configured and compiled together.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -57,18 +58,26 @@ struct Broken {
     description: Option<Box<Description>>,
 }
 
+impl From<&DocumentError> for Broken {
+    fn from(error: &DocumentError) -> Broken {
+        Broken { error: error.clone(), description: None }
+    }
+}
+
 /// Builds all candidates, in their order. What runs unchanged is taken as it is.
 pub(super) fn all(engine: &Engine, candidates: Vec<Candidate>, running: &BTreeMap<PolicyId, Running>) -> Vec<Built> {
     let modules = Modules::default();
+    let groups = groups(&candidates);
     let next = AtomicUsize::new(0);
-    let built: Vec<OnceLock<Built>> = candidates.iter().map(|_| OnceLock::new()).collect();
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS).min(candidates.len());
+    let built: Vec<OnceLock<Vec<Built>>> = groups.iter().map(|_| OnceLock::new()).collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS).min(groups.len());
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(candidate), Some(slot)) = (candidates.get(index), built.get(index)) else { return };
+            let (Some(group), Some(slot)) = (groups.get(index), built.get(index)) else { return };
+            let group: Vec<&Candidate> = group.iter().filter_map(|place| candidates.get(*place)).collect();
             // No other thread has this index.
-            let _ = slot.set(one(engine, &modules, candidate, running.get(&candidate.document.id)));
+            let _ = slot.set(of_group(engine, &modules, &group, running));
         }
     };
     thread::scope(|scope| {
@@ -77,69 +86,175 @@ pub(super) fn all(engine: &Engine, candidates: Vec<Candidate>, running: &BTreeMa
         }
         work();
     });
-    built.into_iter().filter_map(OnceLock::into_inner).collect()
+    let built = groups.into_iter().zip(built);
+    let mut built: Vec<(usize, Built)> =
+        built.flat_map(|(places, built)| places.into_iter().zip(built.into_inner().into_iter().flatten())).collect();
+    built.sort_by_key(|(place, _)| *place);
+    built.into_iter().map(|(_, built)| built).collect()
 }
 
-fn one(engine: &Engine, modules: &Modules, candidate: &Candidate, running: Option<&Running>) -> Built {
-    let Candidate { document, place } = candidate;
-    let started = Instant::now();
-    let binary = match read(&document.spec.module, place) {
-        Ok(binary) => binary,
-        Err(error) => return set_aside(candidate, "", Broken { error, description: None }),
-    };
-    let mut known = running.into_iter().flat_map(|running| [Some(running), running.refused.as_deref()]).flatten();
-    if let Some(known) = known.find(|known| known.document == *document && known.policy.digest == binary.digest) {
-        let Running { document, policy, problem, .. } = known.clone();
-        return Built { document, file: place.file.clone(), policy, problem };
-    }
-    match configure(engine, modules, document, &binary) {
-        Ok((configured, matcher)) => {
-            for warning in &configured.warnings {
-                tracing::warn!(policy = %document.id, warning, "policy loaded with a warning");
+/// The places of candidates that are built in one go: those of one built-in
+/// module share a snapshot, and an instance in the validating phase. An
+/// author's policy is alone, whatever stands beside it in its module.
+fn groups(candidates: &[Candidate]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut builtin: HashMap<&str, usize> = HashMap::new();
+    for (place, candidate) in candidates.iter().enumerate() {
+        let module = candidate.document.spec.module.as_str();
+        match builtin.get(module) {
+            Some(group) => groups[*group].push(place),
+            None => {
+                if module.starts_with(BUILTIN) {
+                    builtin.insert(module, groups.len());
+                }
+                groups.push(vec![place]);
             }
-            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            tracing::info!(policy = %document.id, module = document.spec.module, digest = binary.digest, micros, "policy loaded");
-            let evaluator: Arc<dyn Evaluate> = configured.evaluator;
-            let policy = Policy {
-                document: document.clone(),
-                description: Some(configured.description.into()),
-                digest: binary.digest,
-                matcher,
-                evaluator: Ok(evaluator),
-            };
-            Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: None }
         }
-        Err(broken) => set_aside(candidate, &binary.digest, broken),
     }
+    groups
 }
 
-fn configure(
+/// Builds candidates of one module.
+fn of_group(
     engine: &Engine,
     modules: &Modules,
-    document: &PolicyDocument,
-    binary: &Binary,
-) -> Result<(Configured, Matcher), Broken> {
-    let unknown = |path: &str, message: String| Broken { error: DocumentError::new(path, message), description: None };
+    candidates: &[&Candidate],
+    running: &BTreeMap<PolicyId, Running>,
+) -> Vec<Built> {
+    let Some(first) = candidates.first() else { return Vec::new() };
+    let started = Instant::now();
+    let binary = match read(&first.document.spec.module, &first.place) {
+        Ok(binary) => binary,
+        Err(error) => {
+            let aside = |one: &&Candidate| set_aside(one, "", Broken { error: error.clone(), description: None });
+            return candidates.iter().map(aside).collect();
+        }
+    };
+    let mut built: Vec<Option<Built>> =
+        candidates.iter().map(|one| unchanged(one, running.get(&one.document.id), &binary)).collect();
+    let new: Vec<usize> = (0..built.len()).filter(|place| built[*place].is_none()).collect();
+    let mut wanted = Vec::new();
+    if !new.is_empty() {
+        let module = load(engine, modules, &first.document.spec.module, &binary);
+        for place in &new {
+            let one = candidates[*place];
+            match module.as_ref().map_err(Broken::from).and_then(|module| prepare(module, &one.document)) {
+                Ok(prepared) => wanted.push((*place, prepared)),
+                Err(broken) => built[*place] = Some(set_aside(one, &binary.digest, broken)),
+            }
+        }
+        if let (Ok(module), false) = (module, wanted.is_empty()) {
+            // Those that run beside a new one are configured again with it, so
+            // that they can still be asked in one call.
+            let runs = |place: &usize| built[*place].as_ref().is_some_and(|one| one.policy.evaluator.is_ok());
+            let beside = (0..built.len()).filter(runs);
+            let beside = beside.filter_map(|place| Some((place, prepare(&module, &candidates[place].document).ok()?)));
+            wanted.extend(beside.collect::<Vec<_>>());
+            configure(&module, candidates, wanted, &mut built, &Origin { digest: &binary.digest, started });
+        }
+    }
+    built.into_iter().flatten().collect()
+}
+
+/// From what, and since when, a policy is built.
+struct Origin<'a> {
+    digest: &'a str,
+    started: Instant,
+}
+
+/// Configures documents of one module, by their places; those that are built
+/// already only where a new one joins them.
+fn configure(
+    module: &Module,
+    candidates: &[&Candidate],
+    mut wanted: Vec<(usize, Prepared)>,
+    built: &mut [Option<Built>],
+    origin: &Origin<'_>,
+) {
+    wanted.sort_by_key(|(place, _)| *place);
+    let configurations: Vec<_> = wanted.iter().map(|(_, prepared)| prepared.wanted.clone()).collect();
+    let configured = wanted.into_iter().zip(module.configure_each(&configurations));
+    let results: Vec<_> = configured
+        .map(|((place, Prepared { description, .. }), configured)| {
+            let broken = |error, description| Broken { error, description: Some(Box::new(description)) };
+            let matched = match configured {
+                Ok(configured) => match Matcher::new(&candidates[place].document, Some(&configured.description)) {
+                    Ok(matcher) => Ok((configured, matcher)),
+                    Err(error) => Err(broken(error, configured.description)),
+                },
+                Err(error) => Err(broken(refused(error), description)),
+            };
+            (place, matched)
+        })
+        .collect();
+    let joins = results.iter().any(|(place, result)| built[*place].is_none() && result.is_ok());
+    for (place, result) in results {
+        match result {
+            Ok((configured, matcher)) if joins => {
+                built[place] = Some(loaded(candidates[place], configured, matcher, origin));
+            }
+            Err(broken) if built[place].is_none() => {
+                built[place] = Some(set_aside(candidates[place], origin.digest, broken));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// What runs, or was refused, of this very document and module.
+fn unchanged(candidate: &Candidate, running: Option<&Running>, binary: &Binary) -> Option<Built> {
+    let Candidate { document, place } = candidate;
+    let mut known = running.into_iter().flat_map(|running| [Some(running), running.refused.as_deref()]).flatten();
+    let known = known.find(|known| known.document == *document && known.policy.digest == binary.digest)?;
+    let Running { document, policy, problem, .. } = known.clone();
+    Some(Built { document, file: place.file.clone(), policy, problem })
+}
+
+fn loaded(candidate: &Candidate, configured: Configured, matcher: Matcher, origin: &Origin<'_>) -> Built {
+    let Origin { digest, started } = *origin;
+    let Candidate { document, place } = candidate;
+    for warning in &configured.warnings {
+        tracing::warn!(policy = %document.id, warning, "policy loaded with a warning");
+    }
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(policy = %document.id, module = document.spec.module, digest, micros, "policy loaded");
+    let evaluator: Arc<dyn Evaluate> = configured.evaluator;
+    let policy = Policy {
+        document: document.clone(),
+        description: Some(configured.description.into()),
+        digest: digest.to_owned(),
+        matcher,
+        evaluator: Ok(evaluator),
+    };
+    Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: None }
+}
+
+/// A document whose settings fit their schema, ready to be configured.
+struct Prepared {
+    description: Description,
+    wanted: (Configuration, Limits),
+}
+
+/// The module, loaded by whoever asks first.
+fn load(engine: &Engine, modules: &Modules, name: &str, binary: &Binary) -> Result<Module, DocumentError> {
     let slot = {
         let mut modules = modules.lock().unwrap_or_else(PoisonError::into_inner);
         modules.entry(binary.digest.clone()).or_default().clone()
     };
     let module = slot.get_or_init(|| {
-        tracing::info!(module = document.spec.module, digest = binary.digest, "loading module");
+        tracing::info!(module = name, digest = binary.digest, "loading module");
         engine.load(binary.bytes.as_slice()).map_err(|error| error.to_string())
     });
-    let module = module
-        .as_ref()
-        .map_err(|reason| unknown("spec.module", format!("{} can't be loaded: {reason}", document.spec.module)))?;
+    module.clone().map_err(|reason| DocumentError::new("spec.module", format!("{name} can't be loaded: {reason}")))
+}
+
+fn prepare(module: &Module, document: &PolicyDocument) -> Result<Prepared, Broken> {
     let description = described(module, document).map_err(|error| Broken { error, description: None })?;
-    let broken = |error: DocumentError| Broken { error, description: Some(Box::new(description.clone())) };
-    settings::check(&description.settings, &document.spec.settings).map_err(&broken)?;
+    settings::check(&description.settings, &document.spec.settings)
+        .map_err(|error| Broken { error, description: Some(Box::new(description.clone())) })?;
     let configuration = Configuration { policy: description.name.clone(), settings: document.spec.settings.clone() };
     let limits = Limits { timeout: document.spec.timeout, memory: document.spec.memory };
-    let configured = module.configure(configuration, limits).map_err(|error| broken(refused(error)))?;
-    let matcher = Matcher::new(document, Some(&configured.description))
-        .map_err(|error| Broken { error, description: Some(Box::new(configured.description.clone())) })?;
-    Ok((configured, matcher))
+    Ok(Prepared { description: description.clone(), wanted: (configuration, limits) })
 }
 
 /// Which of the module's policies the document means.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use portcullis_core::policy::{PolicyDocument, PolicyId};
 use walkdir::WalkDir;
 
-use super::{Candidate, Problem, Sources};
+use super::{Candidate, Problem, Source, Sources};
 use crate::yaml;
 
 /// A file of policy documents that is larger holds something else.
@@ -61,15 +61,12 @@ impl Place {
 /// Reads all documents of the sources.
 pub(super) fn find(sources: &Sources) -> Found {
     let mut found = Found::default();
-    match sources {
-        Sources::Builtin => {
-            let set = portcullis_bundle::BASELINE;
-            found.read(&format!("builtin:{}", set.name), None, set.documents.as_bytes());
-        }
-        Sources::Paths(paths) => {
-            for path in paths {
-                found.walk(path);
-            }
+    for source in &sources.0 {
+        match source {
+            Source::Set(set) => found.read(&format!("builtin:{}", set.name), None, set.documents.as_bytes()),
+            // `Sources::exist` has said so.
+            Source::NoSet(_) => {}
+            Source::Path(path) => found.walk(path),
         }
     }
     found

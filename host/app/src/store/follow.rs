@@ -8,7 +8,7 @@ use portcullis_core::admit::Snapshot;
 use portcullis_core::cluster::ClusterView;
 
 use super::build::module_path;
-use super::{Loaded, Problem, Snapshots, Sources, Store};
+use super::{Loaded, Problem, Snapshots, Store};
 use crate::telemetry::{Metrics, Reload};
 use crate::watch::Watch;
 
@@ -23,7 +23,7 @@ pub async fn follow(mut store: Store, cluster: Arc<dyn ClusterView>, snapshots: 
         // Watching begins before reading, so that no change falls between.
         let paths = paths(&store);
         if watch.is_none() || paths != watched {
-            watch = matches!(store.sources(), Sources::Paths(_)).then(|| Watch::new(paths.clone()));
+            watch = store.sources().paths().next().is_some().then(|| Watch::new(paths.clone()));
             watched = paths;
         }
         let loaded = tokio::task::spawn_blocking(move || {
@@ -60,12 +60,11 @@ pub async fn follow(mut store: Store, cluster: Arc<dyn ClusterView>, snapshots: 
 
 /// What to watch: the sources, and modules that lie elsewhere.
 fn paths(store: &Store) -> Vec<PathBuf> {
-    let Sources::Paths(sources) = store.sources() else { return Vec::new() };
     let modules = store.running.values().filter_map(|running| {
         let folder = Path::new(&running.file).parent()?;
         module_path(&running.document.spec.module, folder)
     });
-    let mut paths: Vec<_> = sources.iter().cloned().chain(modules).collect();
+    let mut paths: Vec<_> = store.sources().paths().map(Path::to_owned).chain(modules).collect();
     paths.sort();
     paths.dedup();
     paths

@@ -27,18 +27,29 @@ use portcullis_core::policy::{PolicyDocument, PolicyId};
 use portcullis_engine::Engine;
 
 use documents::{Found, Place};
+use portcullis_bundle::Set;
 
 pub use cluster::{ClusterError, cluster};
 pub use follow::follow;
 pub use snapshots::{Current, Snapshots};
 
-/// Where policy documents come from.
+/// What a built-in set's name begins with on the command line, as a built-in
+/// module's does in a document.
+const BUILTIN: &str = "builtin/";
+
+/// Where policy documents come from, in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sources {
-    /// The set that is part of the binary.
-    Builtin,
-    /// Files and folders.
-    Paths(Vec<PathBuf>),
+pub struct Sources(Vec<Source>);
+
+/// One place of policy documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    /// A set that is part of the binary.
+    Set(Set),
+    /// A set that the binary doesn't have.
+    NoSet(String),
+    /// A file or folder.
+    Path(PathBuf),
 }
 
 /// What a load came to.
@@ -79,9 +90,25 @@ impl fmt::Display for Problem {
 }
 
 impl Sources {
-    /// What `--policy` says: nothing means the built-in set.
+    /// What `--policy` says: files, folders, `builtin/<set>`; nothing means the
+    /// baseline.
     pub fn of_flags(paths: &[PathBuf]) -> Sources {
-        if paths.is_empty() { Sources::Builtin } else { Sources::Paths(paths.to_vec()) }
+        if paths.is_empty() {
+            return Sources(vec![Source::Set(portcullis_bundle::BASELINE)]);
+        }
+        let source = |path: &PathBuf| match builtin(path) {
+            Some(name) => portcullis_bundle::set(name).map_or_else(|| Source::NoSet(name.to_owned()), Source::Set),
+            None => Source::Path(path.clone()),
+        };
+        Sources(paths.iter().map(source).collect())
+    }
+
+    /// The files and folders among them.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter_map(|source| match source {
+            Source::Path(path) => Some(path.as_path()),
+            Source::Set(_) | Source::NoSet(_) => None,
+        })
     }
 
     /// Whether all that is named is there.
@@ -89,18 +116,34 @@ impl Sources {
     /// # Errors
     /// Names the first that isn't.
     pub fn exist(&self) -> Result<(), Problem> {
-        let Sources::Paths(paths) = self else { return Ok(()) };
-        match paths.iter().find(|path| !path.exists()) {
-            None => Ok(()),
-            Some(path) => Err(Problem {
-                file: path.display().to_string(),
-                line: None,
-                policy: None,
-                reason: "no such file or folder; --policy names a file or a folder of policy documents".to_owned(),
-                kept: false,
-            }),
+        let missing = |file: String, reason: String| Problem { file, line: None, policy: None, reason, kept: false };
+        for source in &self.0 {
+            match source {
+                Source::NoSet(name) => {
+                    let sets: Vec<String> =
+                        portcullis_bundle::sets().iter().map(|set| format!("{BUILTIN}{}", set.name)).collect();
+                    let reason = format!("no such set is built in; there are {}", sets.join(" and "));
+                    return Err(missing(format!("{BUILTIN}{name}"), reason));
+                }
+                Source::Path(path) if !path.exists() => {
+                    let reason = "no such file or folder; --policy names a file or a folder of policy documents, or a built-in set such as builtin/strict";
+                    return Err(missing(path.display().to_string(), reason.to_owned()));
+                }
+                Source::Set(_) | Source::Path(_) => {}
+            }
         }
+        Ok(())
     }
+}
+
+/// Whether this names a built-in set rather than a file or folder.
+pub fn is_builtin(path: &Path) -> bool {
+    builtin(path).is_some()
+}
+
+/// The name of the built-in set that is meant; `./builtin/x` is a path.
+fn builtin(path: &Path) -> Option<&str> {
+    path.to_str()?.strip_prefix(BUILTIN)
 }
 
 /// Loads everything once. Blocks while policies compile.

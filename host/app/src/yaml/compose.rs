@@ -16,7 +16,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::lenient::{self, Indented};
 use super::scalar::{self, Scalar};
-use super::{Chunk, Contents, Document, MAX_DOCUMENT_VALUES, Position, SyntaxError, positions::Lines, write};
+use super::{Chunk, Contents, Document, MAX_DOCUMENT_VALUES, Origin, Position, SyntaxError, positions::Lines, write};
 
 /// A node of the graph.
 #[derive(Debug)]
@@ -346,7 +346,8 @@ impl<'s> Composer<'s> {
         let (json, positions) =
             write::write(&self.nodes, root).ok_or_else(|| SyntaxError::too_large(self.source, start))?;
         let repeated = self.repeated.clone();
-        Ok(Some(Document { source: self.source.clone(), start, json, positions, repeated, written_as: None }))
+        let origin = Origin::default();
+        Ok(Some(Document { source: self.source.clone(), start, json, positions, repeated, written_as: None, origin }))
     }
 }
 

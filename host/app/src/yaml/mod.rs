@@ -21,12 +21,14 @@ mod scalar;
 mod tests;
 mod write;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use portcullis_core::json;
 use serde_json::value::RawValue;
 
 pub use error::SyntaxError;
+pub(crate) use positions::step;
 pub use positions::{Position, Positions};
 
 /// Bytes that one file may have: twice what the largest review has.
@@ -55,6 +57,20 @@ pub struct Document {
     /// A field of the object as others see it, and the one that it was written
     /// as: `data` of a Secret may come from `stringData`.
     pub written_as: Option<(&'static str, &'static str)>,
+    /// The text that it was read from.
+    pub origin: Origin,
+}
+
+/// The text of a file, and which part of it a document was read from. Kept, not
+/// read again: standard input and pipes can be read once.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The whole file, decoded, without a byte order mark.
+    pub text: Arc<str>,
+    /// The part between two `---`; it may hold several documents.
+    pub chunk: Range<usize>,
+    /// Lines of the file before that part.
+    pub lines_before: usize,
 }
 
 /// What a text holds.
@@ -77,9 +93,14 @@ pub fn read(source: &str, bytes: &[u8]) -> Contents {
             return contents;
         }
     };
+    let kept: Arc<str> = text.as_ref().into();
     for chunk in split(&text) {
-        let read =
+        let mut read =
             if begins_as_json(chunk.text) { read_json_or_yaml(&source, chunk) } else { read_yaml(&source, chunk) };
+        for document in &mut read.documents {
+            let range = chunk.begin..chunk.begin + chunk.text.len();
+            document.origin = Origin { text: kept.clone(), chunk: range, lines_before: chunk.lines_before };
+        }
         contents.documents.extend(read.documents);
         contents.errors.extend(read.errors);
     }
@@ -152,6 +173,7 @@ impl Document {
             positions,
             repeated: Vec::new(),
             written_as: None,
+            origin: self.origin.clone(),
         }
     }
 }
@@ -160,8 +182,25 @@ impl Document {
 #[derive(Debug, Clone, Copy)]
 struct Chunk<'t> {
     text: &'t str,
+    /// Where it begins in the file.
+    begin: usize,
     /// Lines of the file before it.
     lines_before: usize,
+}
+
+/// Whether this text, written plain in a block, is read as that very text and
+/// not as a number, a bool, null or a merge key.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    let resolved = scalar::resolve(text, saphyr_parser::ScalarStyle::Plain, None);
+    text != "<<" && matches!(resolved, Ok(scalar::Scalar::Text(_)))
+}
+
+/// The text of a file, as [`read`] takes it.
+///
+/// # Errors
+/// That it is no text.
+pub(crate) fn decode(source: &str, bytes: &[u8]) -> Result<String, SyntaxError> {
+    encoding::decode(&source.into(), bytes).map(std::borrow::Cow::into_owned)
 }
 
 /// Splits at lines that begin with `---`, as kubectl does, so that a broken
@@ -175,14 +214,14 @@ fn split(text: &str) -> Vec<Chunk<'_>> {
         let separates =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if separates && has_content {
-            chunks.push(Chunk { text: &text[begin..offset], lines_before });
+            chunks.push(Chunk { text: &text[begin..offset], begin, lines_before });
             (begin, lines_before, has_content) = (offset, number, false);
         }
         has_content |= separates || !matches!(line.trim_start().chars().next(), None | Some('#' | '%'));
         offset += line.len();
     }
     if has_content {
-        chunks.push(Chunk { text: &text[begin..], lines_before });
+        chunks.push(Chunk { text: &text[begin..], begin, lines_before });
     }
     chunks
 }
@@ -244,6 +283,7 @@ fn read_json(source: &Arc<str>, chunk: Chunk<'_>) -> Contents {
                     positions,
                     repeated: Vec::new(),
                     written_as: None,
+                    origin: Origin::default(),
                 });
             }
             Err(error) => {

@@ -82,7 +82,7 @@ impl Positions {
         let mut nearest = root;
         let mut rest = path.trim_start_matches('.');
         while !rest.is_empty() {
-            let Some((value, after)) = step(nearest, rest) else { break };
+            let Some((value, _, after)) = step(nearest, rest) else { break };
             (nearest, rest) = (value, after);
         }
         self.at(nearest.span().start)
@@ -109,8 +109,8 @@ impl Positions {
     }
 }
 
-/// One step down a path, and what is left of the path.
-fn step<'v, 'p>(value: Value<'v>, path: &'p str) -> Option<(Value<'v>, &'p str)> {
+/// One step down a path: the value there, what leads to it, and what is left of the path.
+pub(crate) fn step<'v, 'p>(value: Value<'v>, path: &'p str) -> Option<(Value<'v>, &'p str, &'p str)> {
     if let Some(inner) = path.strip_prefix('[') {
         let end = inner.find(']')?;
         let after = inner[end + 1..].trim_start_matches('.');
@@ -119,13 +119,13 @@ fn step<'v, 'p>(value: Value<'v>, path: &'p str) -> Option<(Value<'v>, &'p str)>
             Kind::Array => value.at(key.parse().ok()?)?,
             _ => value.get(key)?,
         };
-        return Some((found, after));
+        return Some((found, key, after));
     }
     // A key may hold dots: the shortest that is there wins.
     path.match_indices(['.', '['])
         .map(|(end, _)| end)
         .chain([path.len()])
-        .find_map(|end| Some((value.get(&path[..end])?, path[end..].trim_start_matches('.'))))
+        .find_map(|end| Some((value.get(&path[..end])?, &path[..end], path[end..].trim_start_matches('.'))))
 }
 
 impl Lines {

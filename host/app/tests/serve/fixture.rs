@@ -63,7 +63,9 @@ pub fn policy(name: &str, failure_policy: FailurePolicy, does: Does) -> Arc<Poli
         severity: Severity::High,
         title: "a rule".to_owned(),
         reason: String::new(),
+        remedy: String::new(),
         url: String::new(),
+        examples: None,
     };
     let all = || vec!["*".to_owned()];
     let matches = vec![MatchRule {

@@ -19,6 +19,7 @@ use crate::review::Review;
 use crate::verdict::enforced;
 
 use super::evaluated::Evaluated;
+use super::together::{self, Matched};
 use super::{Policy, Request, Snapshot};
 
 /// What came of one phase.
@@ -70,17 +71,23 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Side by side: none sees what another says.
-    pub(super) async fn validate(&self, policies: &[&Arc<Policy>]) -> Outcome {
+    /// Side by side: none sees what another says. Those that offer it are asked
+    /// in one call.
+    pub(super) async fn validate(&self, policies: &[&'a Arc<Policy>]) -> Outcome {
         let object = self.review.object;
-        let reviews = policies.iter().map(|policy| async move {
-            self.judge(policy, object).await.map(|(report, _)| ((*policy).clone(), report))
-        });
-        Outcome {
-            judged: join_all(reviews).await.into_iter().flatten().collect(),
-            patch: Vec::new(),
-            notes: Vec::new(),
+        let (mut asked, mut judged) = (Vec::new(), Vec::new());
+        for (place, policy) in policies.iter().copied().enumerate() {
+            match self.matches(policy, object) {
+                Matches::No => {}
+                Matches::Yes(unsure) => asked.push(Matched { place, policy, unsure }),
+                Matches::Failed(failure) => judged.push((place, policy, self.failed(policy, failure, Duration::ZERO))),
+            }
         }
+        let calls = together::calls(self, asked);
+        judged.extend(join_all(calls.into_iter().map(|call| call.judge(self))).await.into_iter().flatten());
+        judged.sort_by_key(|(place, ..)| *place);
+        let judged = judged.into_iter().map(|(_, policy, report)| (policy.clone(), report)).collect();
+        Outcome { judged, patch: Vec::new(), notes: Vec::new() }
     }
 
     /// In order: each policy sees the object as edited so far.
@@ -120,10 +127,19 @@ impl<'a> Context<'a> {
             Matches::Yes(unsure) => unsure,
             Matches::Failed(failure) => return Some((self.failed(policy, failure, Duration::ZERO), None)),
         };
-        let evaluation = Evaluated::run(self, policy, object).await;
-        match evaluation {
-            Ok(evaluated) => Some(evaluated.report(unsure).await),
-            Err((failure, ran)) => Some((self.failed(policy, failure, ran), None)),
+        Some(self.report(policy, unsure, Evaluated::run(self, policy, object).await).await)
+    }
+
+    /// What one policy's answer comes to.
+    pub(super) async fn report(
+        &self,
+        policy: &Policy,
+        unsure: Option<String>,
+        evaluated: Result<Evaluated<'_, '_>, (Failure, Duration)>,
+    ) -> (PolicyReport, Option<String>) {
+        match evaluated {
+            Ok(evaluated) => evaluated.report(unsure).await,
+            Err((failure, ran)) => (self.failed(policy, failure, ran), None),
         }
     }
 

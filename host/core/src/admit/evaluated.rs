@@ -11,6 +11,7 @@ use crate::evaluate::{Call, Evaluate, Failure};
 use crate::json::{Document, Value};
 use crate::life::{JudgedAt, judged_at, put_back, ratchet};
 use crate::report::{PolicyReport, Verdict};
+use crate::review::GroupVersionKind;
 use crate::secret::SecretValues;
 use crate::verdict::{Said, finding_report, within_reach};
 use crate::view::{Tree, project};
@@ -32,39 +33,56 @@ pub(super) struct Evaluated<'c, 'a> {
 }
 
 impl<'c, 'a> Evaluated<'c, 'a> {
+    /// Asks the policy.
     pub(super) async fn run(
         context: &'c Context<'a>,
         policy: &'c Policy,
         object: Option<Value<'_>>,
     ) -> Result<Evaluated<'c, 'a>, (Failure, Duration)> {
-        let broken = |reason: &str| (Failure::Broken { reason: reason.to_owned() }, Duration::ZERO);
-        let evaluator = policy.evaluator.as_deref().map_err(|reason| broken(reason))?;
-        let description = policy.description.as_ref().ok_or_else(|| broken("its module doesn't describe it"))?;
+        let asked = Asked::of(context, policy).map_err(|failure| (failure, Duration::ZERO))?;
+        let Asked { description, read, .. } = asked;
         let review = context.review;
-        let api_version = review.kind_api_version();
-        let read = description
-            .reach
-            .reads
-            .iter()
-            .find(|read| read.kind == review.kind.kind && read.api_version == api_version);
-        let nothing = Read { api_version, kind: review.kind.kind.clone(), object: None, old_object: None };
-        let read = read.unwrap_or(&nothing);
-        let asked = Asked { context, evaluator, description };
+        let projected = view(read.and_then(|read| read.object.as_ref()), object);
+        let old = view(read.and_then(|read| read.old_object.as_ref()), review.old_object);
+        let answer = asked.ask(review.operation, projected.as_deref(), old.as_deref()).await?;
+        let with_time = |failure| (failure, answer.ran);
+        let mut said = Said::read(answer.raw, description).map_err(with_time)?;
         let mut secrets = SecretValues::default();
-
-        let view = |tree: &Option<Tree>, value: Option<Value<'_>>| {
-            value.map(|value| tree.as_ref().map_or_else(|| "{}".to_owned(), |tree| project(value, tree)))
-        };
-        let projected = view(&read.object, object);
-        let old = view(&read.old_object, review.old_object);
-        let (raw, cluster, ran) = asked.ask(review.operation, projected.as_deref(), old.as_deref()).await?;
-        let with_time = |failure| (failure, ran);
-        let mut said = Said::read(raw, description).map_err(with_time)?;
         if description.reads_secret_values {
             secrets.collect([projected.as_deref(), old.as_deref()].into_iter().flatten());
-            secrets.collect(cluster.secrets().iter().map(AsRef::as_ref));
+            secrets.collect(answer.cluster.secrets().iter().map(AsRef::as_ref));
             said.redact(&secrets, description).map_err(with_time)?;
         }
+        Self::of(&asked, said, &answer.cluster, answer.ran, object, &secrets).await.map_err(with_time)
+    }
+
+    /// What the policy answered beside others of its module. An answer that the
+    /// contract doesn't allow may be a neighbour's doing: it is asked alone.
+    pub(super) async fn of_shared(
+        context: &'c Context<'a>,
+        policy: &'c Policy,
+        object: Option<Value<'_>>,
+        answer: Answer,
+    ) -> Result<Evaluated<'c, 'a>, (Failure, Duration)> {
+        let asked = Asked::of(context, policy).map_err(|failure| (failure, Duration::ZERO))?;
+        let Ok(said) = Said::read(answer.raw, asked.description) else {
+            return Self::run(context, policy, object).await;
+        };
+        let no_secrets = SecretValues::default();
+        let evaluated = Self::of(&asked, said, &answer.cluster, answer.ran, object, &no_secrets).await;
+        evaluated.map_err(|failure| (failure, answer.ran))
+    }
+
+    async fn of(
+        asked: &Asked<'c, 'a>,
+        said: Said,
+        cluster: &Scoped,
+        ran: Duration,
+        object: Option<Value<'_>>,
+        secrets: &SecretValues,
+    ) -> Result<Evaluated<'c, 'a>, Failure> {
+        let Asked { context, policy, description, read, .. } = *asked;
+        let review = context.review;
         let mut evaluated = Evaluated {
             context,
             policy,
@@ -76,23 +94,33 @@ impl<'c, 'a> Evaluated<'c, 'a> {
             ran,
             ratcheted: Vec::new(),
         };
-        evaluated.edit(read, object).map_err(with_time)?;
+        evaluated.edit(read, object)?;
         let denies = evaluated.said.findings.iter().any(|finding| finding.level == Level::Deny);
         if let (true, Operation::Update, Some(old)) = (denies, review.operation, review.old_object) {
-            evaluated.ratchet(&asked, view(&read.object, Some(old)).as_deref(), &secrets).await;
+            let before = view(read.and_then(|read| read.object.as_ref()), Some(old));
+            evaluated.ratchet(asked, before.as_deref(), secrets).await;
         }
         Ok(evaluated)
     }
 
-    fn edit(&mut self, read: &Read, object: Option<Value<'_>>) -> Result<(), Failure> {
+    fn edit(&mut self, read: Option<&Read>, object: Option<Value<'_>>) -> Result<(), Failure> {
         if self.said.edits.is_empty() {
             return Ok(());
         }
         let Some(object) = object else {
             return Err(Failure::Edit { reason: "there is no object to edit in this request".to_owned() });
         };
-        within_reach(&self.said.edits, self.description, read, object)?;
         let review = self.context.review;
+        let nothing;
+        let read = match read {
+            Some(read) => read,
+            None => {
+                let (api_version, kind) = (review.kind_api_version(), review.kind.kind.clone());
+                nothing = Read { api_version, kind, object: None, old_object: None };
+                &nothing
+            }
+        };
+        within_reach(&self.said.edits, self.description, read, object)?;
         let mut edits = std::mem::take(&mut self.said.edits);
         if let (Operation::Update, Some(old)) = (review.operation, review.old_object) {
             edits = put_back(edits, &review.kind.group, &review.kind.kind, object, old);
@@ -108,9 +136,9 @@ impl<'c, 'a> Evaluated<'c, 'a> {
 
     /// Judges the old object as a new one; what it deserved then is a warning now.
     async fn ratchet(&mut self, asked: &Asked<'_, '_>, old: Option<&str>, secrets: &SecretValues) {
-        let Ok((raw, _, ran)) = asked.ask(Operation::Create, old, None).await else { return };
-        self.ran += ran;
-        let Ok(mut before) = Said::read(raw, self.description) else { return };
+        let Ok(answer) = asked.ask(Operation::Create, old, None).await else { return };
+        self.ran += answer.ran;
+        let Ok(mut before) = Said::read(answer.raw, self.description) else { return };
         if before.redact(secrets, self.description).is_ok() {
             self.ratcheted = ratchet(&mut self.said.findings, &before.findings);
         }
@@ -191,25 +219,51 @@ impl<'c, 'a> Evaluated<'c, 'a> {
 }
 
 /// What one policy is asked with.
-struct Asked<'c, 'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'c, 'a> {
     context: &'c Context<'a>,
-    evaluator: &'c dyn Evaluate,
-    description: &'c Described,
+    policy: &'c Policy,
+    pub(super) evaluator: &'c dyn Evaluate,
+    pub(super) description: &'c Described,
+    /// What it reads of the request's kind.
+    pub(super) read: Option<&'c Read>,
 }
 
-impl Asked<'_, '_> {
+/// What a policy said, and what it asked of the cluster meanwhile.
+pub(super) struct Answer {
+    pub(super) raw: RawReview,
+    pub(super) cluster: Arc<Scoped>,
+    pub(super) ran: Duration,
+}
+
+impl<'c, 'a> Asked<'c, 'a> {
+    pub(super) fn of(context: &'c Context<'a>, policy: &'c Policy) -> Result<Asked<'c, 'a>, Failure> {
+        let broken = |reason: &str| Failure::Broken { reason: reason.to_owned() };
+        let evaluator = policy.evaluator.as_deref().map_err(|reason| broken(reason))?;
+        let description = policy.description.as_ref().ok_or_else(|| broken("its module doesn't describe it"))?;
+        let kind = &context.review.kind;
+        let mut reads = description.reach.reads.iter();
+        let read = reads.find(|read| read.kind == kind.kind && is_api_version(&read.api_version, kind));
+        Ok(Asked { context, policy, evaluator, description, read })
+    }
+
+    /// The cluster as far as the policy may see it.
+    pub(super) fn cluster(&self, deadline: Instant) -> Arc<Scoped> {
+        let view = self.context.snapshot.cluster.clone();
+        Arc::new(Scoped::new(view, self.description.lookups.clone(), deadline))
+    }
+
     async fn ask(
         &self,
         operation: Operation,
         object: Option<&str>,
         old_object: Option<&str>,
-    ) -> Result<(RawReview, Arc<Scoped>, Duration), (Failure, Duration)> {
+    ) -> Result<Answer, (Failure, Duration)> {
         let context = self.context;
         if Instant::now() >= context.deadline {
             return Err((Failure::Deadline, Duration::ZERO));
         }
-        let lookups = self.description.lookups.clone();
-        let cluster = Arc::new(Scoped::new(context.snapshot.cluster.clone(), lookups, context.deadline));
+        let cluster = self.cluster(context.deadline);
         let call = Call {
             operation,
             object,
@@ -222,8 +276,19 @@ impl Asked<'_, '_> {
         };
         let evaluation = self.evaluator.evaluate(call).await;
         match evaluation.outcome {
-            Ok(raw) => Ok((raw, cluster, evaluation.ran)),
+            Ok(raw) => Ok(Answer { raw, cluster, ran: evaluation.ran }),
             Err(failure) => Err((failure, evaluation.ran)),
         }
     }
+}
+
+/// The part of an object that a policy sees; nothing of it is still an object.
+fn view(tree: Option<&Tree>, value: Option<Value<'_>>) -> Option<String> {
+    value.map(|value| tree.map_or_else(|| "{}".to_owned(), |tree| project(value, tree)))
+}
+
+/// Whether `api_version` is the group and version of `kind`.
+fn is_api_version(api_version: &str, kind: &GroupVersionKind) -> bool {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    group == kind.group && version == kind.version
 }

@@ -1,12 +1,14 @@
 //! The way of a request, walked once. See the crate's header.
 //!
-//! [`admit`] decodes and answers; `context` asks the policies of a phase;
-//! `evaluated` is one policy's answer, checked and softened.
+//! [`admit`] decodes and answers; `context` asks the policies of a phase,
+//! `together` those of one module in one call; `evaluated` is one policy's
+//! answer, checked and softened.
 
 mod context;
 mod evaluated;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::ops::Deref;
 use std::sync::Arc;

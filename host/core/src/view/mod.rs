@@ -7,6 +7,8 @@
 //! of fields stay. A value whose shape isn't the tree's arrives whole, never as
 //! absent, so that the policy can say that it is malformed.
 
+mod united;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -16,6 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::edit::Pointer;
 use crate::json::{Items, Key, Kind, Members, Value};
+
+pub use united::{Party, UnitedViews};
 
 /// Levels of a tree, at most. Views are typed structs; the deepest kind that
 /// Kubernetes ships stays below 20. (serde_json's own limit on nesting may stop
@@ -57,41 +61,35 @@ impl Tree {
         }
     }
 
-    /// A tree that gives at least what both give of a value of their shape.
-    ///
-    /// It can give more than both: one that names fields and one that takes
-    /// every key have no smaller tree in common than every key with what is
-    /// read of any of the fields.
+    /// A tree of which each of the two sees what it saw alone, beside what it
+    /// never looked at; None where there is none: `true` for a value's presence,
+    /// or for each of its keys, can't stand where another reads the value.
     #[must_use]
-    pub fn union(self, other: Tree) -> Tree {
+    pub fn unite(&self, other: &Tree) -> Option<Tree> {
         match (self, other) {
-            (Self::Value, _) | (_, Self::Value) => Self::Value,
-            (Self::Present, tree) | (tree, Self::Present) => tree,
-            (Self::Keys, Self::Keys) => Self::Keys,
-            (Self::Keys, Self::Each(tree)) | (Self::Each(tree), Self::Keys) => Self::Each(tree),
-            (Self::Each(left), Self::Each(right)) => Self::Each(Box::new(left.union(*right))),
-            (Self::Fields(mut left), Self::Fields(right)) => {
+            (left, right) if left == right => Some(left.clone()),
+            (Self::Value, tree) | (tree, Self::Value) => tree.copies().then_some(Self::Value),
+            (Self::Each(left), Self::Each(right)) => Some(Self::Each(Box::new(left.unite(right)?))),
+            (Self::Fields(left), Self::Fields(right)) => {
+                let mut both = left.clone();
                 for (field, tree) in right {
-                    let tree = match left.remove(&field) {
-                        Some(own) => own.union(tree),
-                        None => tree,
-                    };
-                    left.insert(field, tree);
+                    let tree = both.get(field).map_or_else(|| Some(tree.clone()), |own| own.unite(tree))?;
+                    both.insert(field.clone(), tree);
                 }
-                Self::Fields(left)
+                Some(Self::Fields(both))
             }
-            (Self::Keys, Self::Fields(fields)) | (Self::Fields(fields), Self::Keys) => match fields.is_empty() {
-                true => Self::Keys,
-                false => Self::union_of_each(Self::Present, fields),
-            },
-            (Self::Each(tree), Self::Fields(fields)) | (Self::Fields(fields), Self::Each(tree)) => {
-                Self::union_of_each(*tree, fields)
-            }
+            _ => None,
         }
     }
 
-    fn union_of_each(tree: Tree, fields: BTreeMap<String, Tree>) -> Tree {
-        Self::Each(Box::new(fields.into_values().fold(tree, Tree::union)))
+    /// Whether all that it gives is the object's own text.
+    fn copies(&self) -> bool {
+        match self {
+            Self::Value => true,
+            Self::Keys | Self::Present => false,
+            Self::Fields(fields) => fields.values().all(Self::copies),
+            Self::Each(tree) => tree.copies(),
+        }
     }
 
     /// Whether what stands at this place of an object arrives whole, whatever

@@ -50,7 +50,13 @@ impl wit::Host for State {
 impl State {
     async fn look_up<A>(&mut self, ask: impl AsyncFnOnce(&Scoped) -> Result<A, LookupError>) -> wasmtime::Result<A> {
         let cluster = match &self.world {
-            World::Open { cluster, .. } => Arc::clone(cluster),
+            World::Open { turns, .. } => match turns.current() {
+                Some(member) => Arc::clone(&member.cluster),
+                None => {
+                    let reason = "a look-up in a call for several policies, before `turn` said whose it is".to_owned();
+                    return Err(self.stop(Failure::Malformed { reason }));
+                }
+            },
             World::Sealed { during } => {
                 let during = *during;
                 return Err(self.sealed("cluster", during));

@@ -48,6 +48,13 @@ impl Log {
         Log { sink, lines: 0, panic: None }
     }
 
+    /// Another policy of the same call speaks from now on.
+    pub(crate) fn speaks(&mut self, by: Arc<str>) {
+        if let Sink::Through { policy } = &mut self.sink {
+            *policy = by;
+        }
+    }
+
     /// What the guest last said, if that was a panic.
     pub(crate) fn take_panic(&mut self) -> Option<String> {
         self.panic.take()

@@ -7,6 +7,7 @@
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod log;
+pub(crate) mod turn;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -18,7 +19,7 @@ pub(crate) const PACKAGE: &str = "portcullis:policy";
 /// The version of the contract that this host speaks.
 pub(crate) const VERSION: &str = "0.1.0";
 /// The interfaces of the package, in the order in which they are listed to a person.
-pub(crate) const INTERFACES: [&str; 4] = ["cluster", "clock", "log", "types"];
+pub(crate) const INTERFACES: [&str; 5] = ["cluster", "clock", "turn", "log", "types"];
 
 /// A linker that offers the contract's interfaces, and nothing else.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {

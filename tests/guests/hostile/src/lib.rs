@@ -25,6 +25,7 @@ mod bindings {
 }
 
 use bindings::portcullis::policy::log::{self, Level};
+use bindings::portcullis::policy::turn;
 use bindings::portcullis::policy::types::{Configuration, Configured, Request, Review, SettingsFinding};
 
 /// The last letter says what happens before `configure`: `n` nothing, `i` a
@@ -91,8 +92,14 @@ impl bindings::Guest for Hostile {
     }
 
     fn review(ids: Vec<u32>, _request: Request) -> Vec<Review> {
-        let (policy, when) = CONFIGURED.with_borrow(|all| all.get(&ids[0]).cloned()).unwrap_or_default();
-        if when == "review" { strike(&policy, &ids) } else { behaviour::nothing(&ids) }
+        let one = |id: u32| {
+            if ids.len() > 1 {
+                turn::begin(id);
+            }
+            let (policy, when) = CONFIGURED.with_borrow(|all| all.get(&id).cloned()).unwrap_or_default();
+            if when == "review" { strike(&policy, &[id]) } else { behaviour::nothing(&[id]) }
+        };
+        ids.iter().flat_map(|id| one(*id)).collect()
     }
 
     fn warm_up() {

@@ -1,0 +1,150 @@
+//! What the policy reads of each kind.
+//!
+//! Secrets aren't among them: what belongs in a Secret is looked for elsewhere.
+
+use std::collections::BTreeMap;
+
+use portcullis_sdk::pod::Workload;
+use portcullis_sdk::{Metadata, Objects, Present, View};
+use portcullis_workloads::{ContainerPort, ContainerView, EnvVar, VolumeMount};
+use serde::Deserialize;
+
+/// Every kind that carries a pod template.
+pub(crate) type AnyWorkload = Workload<Container>;
+
+/// What the policy judges.
+#[derive(Debug, Objects)]
+pub enum Subject {
+    /// What runs containers.
+    Workload(AnyWorkload),
+    /// What anybody may read.
+    ConfigMap(ConfigMap),
+    /// The MinIO operator's tenant, from which it makes containers.
+    Tenant(Tenant),
+    /// The same in its first version.
+    OldTenant(OldTenant),
+}
+
+/// A container: what it runs, and everything by which it could be given a secret.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// The image reference.
+    pub image: String,
+    /// Replaces the image's entry point.
+    pub command: Vec<String>,
+    /// Replaces the image's arguments.
+    pub args: Vec<String>,
+    /// Variables; without a value where they come by reference.
+    pub env: Vec<EnvVar>,
+    /// Whether variables come from a Secret or a ConfigMap as a whole.
+    pub env_from: Present,
+    /// Ports, by which a data store is recognised.
+    pub ports: Vec<ContainerPort>,
+    /// Mounts, likewise.
+    pub volume_mounts: Vec<VolumeMount>,
+    /// Checks that it works.
+    pub liveness_probe: Probe,
+    /// Checks that it answers.
+    pub readiness_probe: Probe,
+    /// Checks that it has started.
+    pub startup_probe: Probe,
+    /// What runs when it begins and before it ends.
+    pub lifecycle: Lifecycle,
+}
+
+/// A probe or a hook.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probe {
+    /// A command in the container.
+    pub exec: Exec,
+    /// A request to it.
+    pub http_get: HttpGet,
+}
+
+/// A command.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(default)]
+pub struct Exec {
+    /// Its words.
+    pub command: Vec<String>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpGet {
+    /// Its headers: `Authorization` among them.
+    pub http_headers: Vec<EnvVar>,
+}
+
+/// Hooks.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Lifecycle {
+    /// When the container begins.
+    pub post_start: Probe,
+    /// Before it ends.
+    pub pre_stop: Probe,
+}
+
+/// A ConfigMap.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(default)]
+#[view(api_version = "v1", kind = "ConfigMap", resource = "configmaps")]
+pub struct ConfigMap {
+    /// Its name and annotations.
+    pub metadata: Metadata,
+    /// Settings and files.
+    pub data: BTreeMap<String, String>,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(default)]
+#[view(api_version = "minio.min.io/v2", kind = "Tenant", resource = "tenants")]
+pub struct Tenant {
+    /// Its name and annotations.
+    pub metadata: Metadata,
+    /// What is asked for.
+    pub spec: TenantSpec,
+}
+
+/// A tenant of version 1.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(default)]
+#[view(api_version = "minio.min.io/v1", kind = "Tenant", resource = "tenants")]
+pub struct OldTenant {
+    /// Its name and annotations.
+    pub metadata: Metadata,
+    /// What is asked for.
+    pub spec: TenantSpec,
+}
+
+/// What is asked of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TenantSpec {
+    /// Variables of its containers.
+    pub env: Vec<EnvVar>,
+    /// Whether it gets certificates of the cluster; the operator's default is yes.
+    pub request_auto_cert: Option<bool>,
+    /// Certificates that come from elsewhere.
+    pub external_cert_secret: Present,
+}
+
+impl Container {
+    /// As recognition reads it.
+    pub(crate) fn recognisable(&self) -> ContainerView {
+        ContainerView {
+            image: self.image.clone(),
+            command: self.command.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+            ports: self.ports.clone(),
+            volume_mounts: self.volume_mounts.clone(),
+            volume_devices: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The values of a Secret as the API server would hold them: `data` decoded,
+//! `stringData` on top of it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use portcullis_sdk::FieldPath;
+
+use crate::views::Secret;
+
+/// One value.
+#[derive(Debug)]
+pub(crate) struct Value {
+    /// The field that it comes from.
+    pub(crate) path: FieldPath,
+    /// What it is, decoded; `None` where it isn't base64.
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// As it stands in the field.
+    pub(crate) written: String,
+}
+
+/// All values, by key.
+#[derive(Debug)]
+pub(crate) struct Values(pub(crate) BTreeMap<String, Value>);
+
+impl Values {
+    pub(crate) fn of(secret: &Secret) -> Self {
+        let encoded = secret.data.iter().map(|(key, written)| {
+            // The API server passes over line breaks, as Go's decoder does.
+            let dense: String = written.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();
+            let bytes = BASE64_STANDARD.decode(dense).ok();
+            (key.clone(), Value { path: FieldPath::root().field("data").key(key), bytes, written: written.clone() })
+        });
+        let plain = secret.string_data.iter().map(|(key, written)| {
+            let path = FieldPath::root().field("stringData").key(key);
+            (key.clone(), Value { path, bytes: Some(written.clone().into_bytes()), written: written.clone() })
+        });
+        Self(encoded.chain(plain).collect())
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The bytes of a key that is there and can be decoded.
+    pub(crate) fn bytes(&self, key: &str) -> Option<&[u8]> {
+        self.0.get(key)?.bytes.as_deref()
+    }
+
+    /// The text of a key that is there, can be decoded and is text.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        std::str::from_utf8(self.bytes(key)?).ok()
+    }
+}
+
+impl Value {
+    /// The value where it is text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes.as_deref()?).ok()
+    }
+}

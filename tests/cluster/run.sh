@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The cluster tier: tests against a real kube-apiserver and etcd.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+PORTCULLIS_BED=$(tests/cluster/build.sh)
+export PORTCULLIS_BED
+# The tests run the program itself.
+cargo build --workspace --locked --bin portcullis
+PORTCULLIS=$(cargo metadata --locked --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/portcullis
+export PORTCULLIS
+exec cargo test --workspace --locked --features portcullis-cluster/bed --test cluster "$@"

@@ -27,8 +27,8 @@ pub(crate) enum What {
     Flag(String),
 }
 
-/// Annotations that hold what kubectl sent: it is found at its own place.
-const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Ends of annotations that hold what kubectl or an operator sent: it is found at its own place.
+const APPLIED: [&str; 4] = ["/applied", "/last-applied", "/last-applied-configuration", "/last-handled-configuration"];
 /// Words of annotations that hold a digest of something secret, which tells nothing.
 const DIGESTS: [&str; 5] = ["checksum", "digest", "hash", "sha", "sha256"];
 
@@ -71,13 +71,16 @@ fn of_text(name: &str, value: &str) -> Option<Told> {
 pub(crate) fn of_annotation(settings: &Settings, key: &str, value: &str) -> Option<Told> {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
     let is_digest = words(key).iter().any(|word| DIGESTS.contains(&word.as_str()));
-    if key == APPLIED || is_digest {
+    if APPLIED.iter().any(|end| key.ends_with(end)) || is_digest {
         return None;
     }
     let told = of_setting(settings, name, value, Place::Field)?;
     let names_an_object =
         matches!(told.what, What::Named(Noun::Secret | Noun::Credentials)) && !settings.is_secret(name);
-    (!names_an_object).then_some(told)
+    // `vault.hashicorp.com/agent-inject-secret-password: secret/data/db` says where it is kept.
+    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"/._-".contains(&letter);
+    let says_where = matches!(told.what, What::Named(_)) && value.contains('/') && value.bytes().all(plain);
+    (!names_an_object && !says_where).then_some(told)
 }
 
 /// The secret half of `user/password` and `user:password`.
@@ -163,7 +166,12 @@ mod tests {
             ("nginx.ingress.kubernetes.io/auth-secret", "users"),
             ("checksum/secret", "0f343b0931126a20f133d67c2b018a3b"),
             ("checksum/db-password", "0f343b0931126a20f133d67c2b018a3b"),
-            (APPLIED, "{\"password\":\"hunter2\",\"url\":\"amqp://a:hunter2@q\"}"),
+            ("vault.hashicorp.com/agent-inject-secret-password", "secret/data/db"),
+            ("kopf.zalando.org/last-handled-configuration", "{\"password\":\"hunter2\"}"),
+            (
+                "kubectl.kubernetes.io/last-applied-configuration",
+                "{\"password\":\"hunter2\",\"url\":\"amqp://a:hunter2@q\"}",
+            ),
             ("vault.hashicorp.com/agent-inject-token", "true"),
             ("example.com/team", "shop"),
         ] {

@@ -36,6 +36,8 @@ const PASSWORDS: [&str; 17] = [
     "storepass",
     "userpass",
 ];
+/// What every name of a secret has in it: most names are told apart by that.
+const PARTS: [&str; 8] = ["auth", "cred", "key", "pass", "psw", "pwd", "secret", "token"];
 /// Ends of words written together: `PGPASSWORD`, `ADMINPASSWORD`.
 const PASSWORD_ENDS: [&str; 4] = ["password", "passwd", "passphrase", "passwort"];
 /// Words for credentials.
@@ -115,7 +117,7 @@ const SWITCHES: [&str; 24] = [
     "maximum", "min", "minimum", "no", "num", "random", "require", "required", "show", "skip", "use", "validate",
 ];
 /// Words before `secret` that make a Secret's name of it.
-const SECRET_OBJECTS: [&str; 20] = [
+const SECRET_OBJECTS: [&str; 23] = [
     "ca",
     "cert",
     "certificate",
@@ -124,14 +126,17 @@ const SECRET_OBJECTS: [&str; 20] = [
     "credential",
     "credentials",
     "creds",
+    "dockerconfig",
     "existing",
     "image",
     "k8s",
+    "kubeconfig",
     "kubernetes",
     "password",
     "pull",
     "ref",
     "regcred",
+    "registry",
     "sealed",
     "ssl",
     "tls",
@@ -145,10 +150,15 @@ const MAX_NAME: usize = 256;
 
 /// What a name says that its value is, if that is secret.
 pub(crate) fn noun(name: &str) -> Option<Noun> {
-    if name.len() > MAX_NAME {
+    let lower = name.to_ascii_lowercase();
+    if name.len() > MAX_NAME || !PARTS.iter().any(|part| lower.contains(part)) {
         return None;
     }
     let words = words(name);
+    // Of Google's libraries: always the name of a file.
+    if words.ends_with(&["application".to_owned(), "credentials".to_owned()]) {
+        return None;
+    }
     let mut words: &[String] = &words;
     while let [before @ .., last] = words {
         let neutral = last.bytes().all(|letter| letter.is_ascii_digit()) || NEUTRAL_ENDS.contains(&last.as_str());
@@ -268,6 +278,7 @@ mod tests {
             ("MYSQL_RANDOM_ROOT_PASSWORD", None),
             ("IMAGE_PULL_SECRET", None),
             ("tlsSecret", None),
+            ("KUBECONFIG_SECRET", None),
             ("existingSecret", None),
             ("existingSecretPasswordKey", None),
             ("passwordSecretKey", None),
@@ -275,6 +286,7 @@ mod tests {
             ("PUBLIC_KEY", None),
             ("AWS_ACCESS_KEY_ID", None),
             ("ETCD_INITIAL_CLUSTER_TOKEN", None),
+            ("GOOGLE_APPLICATION_CREDENTIALS", None),
             ("MAX_TOKENS", None),
             ("BYPASS", None),
             ("COMPASS_URL", None),

@@ -11,13 +11,14 @@ use crate::CredentialsInPlainText;
 use crate::command::{Given, of_words};
 use crate::config::{Told, What, of_annotation, of_setting};
 use crate::content::Sort;
+use crate::custom::{Custom, held};
 use crate::names::Noun;
 use crate::rules::Rule;
 use crate::settings::Settings;
 use crate::stores::{Store, is_client, of_container, open_line};
 use crate::text::{Found, is_file, of_file};
 use crate::values::{Place, Plain};
-use crate::views::{AnyWorkload, ConfigMap, Container, TenantSpec};
+use crate::views::{AnyWorkload, ConfigMap, Container};
 
 /// How the name of a configuration file ends that a data store may be started with.
 const CONFIGURATIONS: [&str; 5] = [".acl", ".cnf", ".conf", ".yaml", ".yml"];
@@ -91,16 +92,32 @@ impl Reporter<'_> {
         }
     }
 
-    /// Judges a tenant of the MinIO operator.
-    pub(crate) fn tenant(&mut self, metadata: &Metadata, spec: &TenantSpec) {
-        let root = FieldPath::root();
-        self.annotations(metadata, &root.field("metadata"), "annotation");
-        self.variables(metadata.display_name(), "tenant", &spec.env, &root.field("spec").field("env"));
-        let level = self.settings.transport.level();
-        if let (Some(level), Some(false), false) = (level, spec.request_auto_cert, spec.external_cert_secret.0) {
+    /// Judges an operator's resource.
+    pub(crate) fn custom(&mut self, custom: &Custom) {
+        let (metadata, spec) = (&custom.resource.metadata, &custom.resource.spec);
+        self.annotations(metadata, &FieldPath::root().field("metadata"), "annotation");
+        for held in held(self.settings, spec) {
+            self.leaked(Leaked {
+                rule: Rule::CustomResource,
+                plain: held.plain,
+                subject: format!("field={}", held.field),
+                name: &held.name,
+                what: format!(
+                    "{} `{}` holds a password or token at `{}`",
+                    custom.kind,
+                    metadata.display_name(),
+                    held.name
+                ),
+                path: held.path,
+                fix: "name a Secret in the field that the operator has for it".to_owned(),
+            });
+        }
+        let is_without =
+            custom.kind == "Tenant" && spec["requestAutoCert"] == false && spec["externalCertSecret"].is_null();
+        if let (Some(level), true) = (self.settings.transport.level(), is_without) {
             self.review
                 .find(Rule::TransportOff, level, "the tenant does without TLS: `requestAutoCert` is false and no certificate is named, so keys and data cross the network in plain text".to_owned())
-                .at(&root.field("spec").field("requestAutoCert"))
+                .at(&FieldPath::fields(["spec", "requestAutoCert"]))
                 .subject("tenant")
                 .value("requestAutoCert")
                 .fix("leave `requestAutoCert` true, or name certificates in `externalCertSecret`");

@@ -222,6 +222,9 @@ fn element(line: &str) -> Option<Found> {
 
 /// `Authorization: Basic …`, `proxy_set_header Authorization "Bearer …"`.
 fn header(line: &str) -> Option<Plain> {
+    if !["uthorization", "UTHORIZATION"].iter().any(|part| line.contains(part)) {
+        return None;
+    }
     let lower = line.to_ascii_lowercase();
     let at = lower.find("authorization")?;
     let scheme = ["basic ", "bearer "]

@@ -12,7 +12,7 @@ use portcullis_sdk::serde_json::{Value, from_value, json};
 
 const MARKER: &str = "hunter2";
 /// How many objects of each kind are generated: some seconds in a debug build.
-const ROUNDS: u32 = 1_500;
+const ROUNDS: u32 = 400;
 /// The most fragments of one text.
 const LENGTH: u64 = 14;
 

@@ -124,7 +124,11 @@ impl<'a> Report<'a> {
                 let data = FieldPath::root().field("data");
                 let path = if self.shows(data.as_str()) { FieldPath::root() } else { data };
                 // Shorter than what is hidden, but for a Secret of hundreds of keys.
-                (format!("#{place}"), path, format!("the key that sorts as number {place}"))
+                let name = match self.keys.len() {
+                    1 => "its only key".to_owned(),
+                    _ => format!("the key that sorts as number {place}"),
+                };
+                (format!("#{place}"), path, name)
             }
         }
     }

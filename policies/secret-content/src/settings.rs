@@ -25,6 +25,8 @@ pub struct Settings {
     pub trailing_newline: bool,
     /// Whether an annotation in which kubectl keeps the values is warned of.
     pub last_applied: bool,
+    /// Whether Secrets of kube-system are judged at admission too. Elsewhere (`portcullis check`, a scan) they always are.
+    pub kube_system: bool,
     /// If set, Secrets have to come from a tool that keeps them elsewhere: such labels, or such an owner.
     pub managed_by: Option<ManagedBy>,
 }
@@ -48,6 +50,7 @@ impl Default for Settings {
             ignored_keys: BTreeSet::new(),
             trailing_newline: true,
             last_applied: true,
+            kube_system: false,
             managed_by: None,
         }
     }

@@ -184,7 +184,9 @@ fn every_subcommand_has_a_manual_page() {
 
 #[test]
 fn sarif_is_what_its_schema_says() {
-    let schema: serde_json::Value = serde_json::from_str(include_str!("schemas/sarif-2.1.0.json")).unwrap();
+    // A bracket too many, in a pattern for languages: other readers take it, this one doesn't.
+    let text = include_str!("schemas/sarif-2.1.0.json").replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
+    let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     let mut results = 0;
     for case in ["database_on_local_class", "broken_yaml", "alias_cycle", "old_api_versions", "warn_only_policy"] {

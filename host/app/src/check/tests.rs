@@ -190,7 +190,8 @@ fn said(judged: &Judged) -> String {
         };
         let object = named(&judged.report.object);
         said.push_str(&format!("{}{name}: {}\n", entry.label.text(), crate::report::layout::shown(entry.message)));
-        said.push_str(&format!("  --> {}:{position} ({object}{path})\n", judged.document.source));
+        let place = format!("{}:{position} ({object}{path})", judged.document.source);
+        said.push_str(&format!("  --> {}\n", crate::report::layout::shown(&place)));
         let help = entry.fix.map(|fix| format!("  help: {}\n", fix.text));
         let softened = entry.softened.map(|softened| format!("  note: a warning only: {softened}\n"));
         let see = (!entry.url.is_empty()).then(|| format!("  see: {}\n", entry.url));

@@ -60,7 +60,16 @@ fn judged(document: Document, fixes: &[Vec<Edit>]) -> Judged {
         patch: Vec::new(),
     };
     let written = document.json.clone();
-    Judged { report, document, notes: Vec::new(), note_positions: Vec::new(), refusal: None, written, admitted: None, defaulted: Vec::new() }
+    Judged {
+        report,
+        document,
+        notes: Vec::new(),
+        note_positions: Vec::new(),
+        refusal: None,
+        written,
+        admitted: None,
+        defaulted: Vec::new(),
+    }
 }
 
 /// The documents of a text; those of a List one by one, as `check` judges them.

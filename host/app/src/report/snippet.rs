@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown_escaped() {
-        assert_eq!(check("a: \x1b[31mb", "b", &[], &[], 80), "a: \\u{1b}[31mb\n            ^");
+        assert_eq!(check("a: \x1b[31mb", "b", &[], &[], 80), "a: \\u{1b}[31mb\n             ^");
         assert_eq!(check("a: \u{202e}b", "b", &[], &[], 80), "a: \\u{202e}b\n           ^");
     }
 

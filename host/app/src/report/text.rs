@@ -86,7 +86,7 @@ fn groups(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
     let mut known = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let help = entry.fix.map(|fix| fix.text.as_str());
-        let said = (entry.label, entry.policy, entry.rule, entry.message, help, entry.softened, entry.needs);
+        let said = (entry.label, entry.policy, entry.rule, entry.message, help, entry.softened);
         let group = *known.entry(said).or_insert(groups.len());
         if group == groups.len() {
             groups.push(Vec::new());
@@ -144,8 +144,14 @@ fn write_group<'e>(
     if let Some(softened) = entry.softened {
         note("note", &format!("a warning only: {softened}"))?;
     }
-    for need in entry.needs {
+    let mut needs: Vec<&str> = group.iter().flat_map(|index| entries[*index].needs).map(String::as_str).collect();
+    needs.sort_unstable();
+    needs.dedup();
+    for need in needs.iter().take(MAX_PLACES) {
         note("needs", need)?;
+    }
+    if needs.len() > MAX_PLACES {
+        note("needs", &format!("and {} more look-ups", needs.len() - MAX_PLACES))?;
     }
     if !entry.url.is_empty() {
         note("see", entry.url)?;

@@ -2,6 +2,7 @@
 //! operating system says of their CPU time.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +16,7 @@ use crate::reviews::Scenario;
 /// Clock ticks a second in /proc (`getconf CLK_TCK`; 100 on every Linux there is).
 const TICKS_PER_SECOND: f64 = 100.0;
 /// A start with an empty cache compiles every built-in policy.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Both servers.
 pub(crate) struct Servers {
@@ -67,6 +68,7 @@ impl Servers {
             text(&cluster),
         ];
         let portcullis = start(&server, &[flags.as_slice(), rest.as_slice()].concat(), port)?;
+        ready(metrics)?;
         Ok(Servers { echo, portcullis })
     }
 }
@@ -151,6 +153,23 @@ fn start(program: &Path, arguments: &[String], port: u16) -> Result<Server> {
         sleep(Duration::from_millis(50));
     }
     Ok(server)
+}
+
+/// Waits until the policies are loaded: reviews are taken before, and wait.
+fn ready(metrics: u16) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", metrics)) {
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            stream.read_to_string(&mut answer)?;
+        }
+        if answer.starts_with("HTTP/1.1 200 ") {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < START_TIMEOUT, "the server isn't ready: {answer}");
+        sleep(Duration::from_millis(100));
+    }
 }
 
 fn free_port() -> Result<u16> {

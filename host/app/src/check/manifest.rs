@@ -168,6 +168,10 @@ impl Manifest {
         let mut notes = Vec::new();
         if let Some((successor, note)) = successor(&api_version, &kind)? {
             notes.push(note);
+            if let Some((edit, note)) = implied_selector(root, successor, &kind) {
+                edits.push(edit);
+                notes.push(note);
+            }
             edits.push(Edit::Replace { path: Pointer::new(["apiVersion"]), value: quote(successor) });
             if kind == "Ingress" {
                 edits.extend(convert::ingress(root));
@@ -219,6 +223,22 @@ fn successor(api_version: &str, kind: &str) -> Result<Option<(&'static str, Faul
         }
         Successor::Gone => Err(NoObject::NotServed(format!("{gone}, has no successor and is not judged"))),
     }
+}
+
+/// The versions before `apps/v1` took the template's labels for the selector
+/// that now must be written (`SetDefaults_Deployment` of pkg/apis/apps/v1beta1
+/// and extensions/v1beta1 in kubernetes 1.15, and their like).
+fn implied_selector(root: Value<'_>, successor: &str, kind: &str) -> Option<(Edit, Fault)> {
+    let selected = matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") && successor == "apps/v1";
+    let absent = root.path(&["spec", "selector"]).is_none_or(Value::is_null);
+    let labels = root.path(&["spec", "template", "metadata", "labels"])?;
+    if !selected || !absent || labels.kind() != Kind::Object {
+        return None;
+    }
+    let path = Pointer::new(["spec", "selector", "matchLabels"]);
+    let message =
+        format!("{successor} doesn't take the template's labels for spec.selector, as the old version did; write it");
+    Some((Edit::Add { path, value: labels.raw().to_owned() }, Fault { path: "spec".to_owned(), message }))
 }
 
 /// A document that is no List.

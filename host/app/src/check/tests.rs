@@ -15,10 +15,11 @@ use portcullis_core::cluster::{Answer, ObjectName, Query};
 use portcullis_core::contract::{Description, Operation, RawEdit, RawReview};
 use portcullis_core::evaluate::{Call, Evaluate, Evaluation};
 use portcullis_core::matching::Matcher;
-use portcullis_core::policy::{PolicyDocument, PolicyId, PolicySpec};
+use portcullis_core::policy::{LabelSelector, PolicyDocument, PolicyId, PolicySpec};
 use portcullis_core::report::Report;
 use serde_json::{Value, json};
 
+use super::labels::NamespaceLabel;
 use super::request::{Manner, User};
 use super::{Judged, Options, Prepared};
 use crate::report::entry::{self, named};
@@ -91,6 +92,16 @@ fn done(review: RawReview) -> BoxFuture<'static, Evaluation> {
 }
 
 fn policy(name: &str, phase: &str, writes: Value, evaluator: Arc<dyn Evaluate>) -> Arc<Policy> {
+    policy_with(name, phase, writes, evaluator, |_| {})
+}
+
+fn policy_with(
+    name: &str,
+    phase: &str,
+    writes: Value,
+    evaluator: Arc<dyn Evaluate>,
+    change: impl FnOnce(&mut PolicySpec),
+) -> Arc<Policy> {
     let rules = ["tier", "show", "lookup", "count"].map(|id| json!({"id": id}));
     let lookup = |kind: &str| json!({"apiVersion": "v1", "kind": kind, "fields": "value", "verbs": ["get", "count"], "optional": true});
     let every = json!([{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*", "deployments/status"], "operations": ["*"]}]);
@@ -103,7 +114,8 @@ fn policy(name: &str, phase: &str, writes: Value, evaluator: Arc<dyn Evaluate>) 
         "reach": {"matches": every, "reads": reads, "lookups": [lookup("Service"), lookup("ConfigMap")], "writes": writes},
     }))
     .unwrap();
-    let document = PolicyDocument { id: PolicyId::cluster(name), spec: PolicySpec::of_module("test") };
+    let mut document = PolicyDocument { id: PolicyId::cluster(name), spec: PolicySpec::of_module("test") };
+    change(&mut document.spec);
     let matcher = Matcher::new(&document, Some(&description)).unwrap();
     Arc::new(Policy {
         document,
@@ -290,6 +302,16 @@ denied[show/tier]: tier none is nobody's
             "o.yaml:6: autoscaling/v2beta1 HorizontalPodAutoscaler is not served since Kubernetes 1.25 and is not judged; write it as autoscaling/v2, whose fields differ"
         ]
     );
+}
+
+#[tokio::test]
+async fn the_selector_that_an_old_workload_implied_is_filled_in_and_asked_for() {
+    let set = "apiVersion: apps/v1beta1\nkind: StatefulSet\nmetadata: {name: s}\nspec:\n  template: {metadata: {labels: {app: x}}, spec: {containers: [{name: a}]}}\n";
+    let judged = judged(&[("s.yaml", set)], |_, _| {}).await;
+    let written: Value = serde_json::from_str(&judged.written).unwrap();
+    assert_eq!(written["spec"]["selector"], json!({"matchLabels": {"app": "x"}}));
+    assert_eq!(judged.notes.len(), 2, "{:?}", judged.notes);
+    assert!(judged.notes[1].ends_with("as the old version did; write it"), "{:?}", judged.notes);
 }
 
 #[tokio::test]
@@ -482,6 +504,23 @@ async fn a_request_is_made_as_the_flags_say() {
         first_line(&|_, options| options.manner = manner(Some("status"), None), &[("d.yaml", deployment)]).await;
     assert!(said.starts_with("UPDATE deployments shop/d") && said.ends_with("old true"), "{said}");
     assert_eq!(judged.report.subresource.as_deref(), Some("status"));
+}
+
+#[tokio::test]
+async fn namespaces_have_the_labels_that_the_flags_give_them() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop, annotations: {selected: x}}\n";
+    let folder = folder(&[("m.yaml", map)]);
+    let said = async |labels: &str| {
+        let namespace_labels = NamespaceLabel::parse(labels).unwrap();
+        let options = Options { namespace_labels, ..options(folder.path(), &["m.yaml"]) };
+        let selected = policy_with("show", "validating", json!([]), Arc::new(Show), |spec| {
+            spec.matching.namespace_selector = LabelSelector::parse("team=a").unwrap();
+        });
+        let judged = Prepared::read(&options).judge(vec![selected], Duration::from_secs(1)).collect::<Vec<_>>().await;
+        judged[0].as_ref().unwrap().report.policies.len()
+    };
+    assert_eq!((said("team=a").await, said("shop:team=a").await), (1, 1));
+    assert_eq!((said("team=b").await, said("other:team=a").await), (0, 1));
 }
 
 #[tokio::test]

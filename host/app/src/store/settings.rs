@@ -27,7 +27,27 @@ pub(super) fn check(schema: &Value, settings: &Value) -> Result<(), DocumentErro
             unknown_field(name, known.iter().map(String::as_str)),
         ));
     }
-    Err(DocumentError::new(path, error.to_string()))
+    let message = match allowed(schema, error.schema_path().as_str()) {
+        Some(allowed) => format!("{} is none of {}", error.instance(), allowed.join(", ")),
+        None => error.to_string(),
+    };
+    Err(DocumentError::new(path, message))
+}
+
+/// The values that a `oneOf` (an enum whose values have descriptions) or `enum`
+/// of the schema lists; none where it is about anything else.
+fn allowed(schema: &Value, schema_path: &str) -> Option<Vec<String>> {
+    let alternatives = schema.pointer(schema_path)?.as_array()?;
+    let is_enum = schema_path.ends_with("/enum");
+    let value = |alternative: &Value| match is_enum {
+        true => Some(vec![alternative.to_string()]),
+        false => match (alternative.get("const"), alternative.get("enum").and_then(Value::as_array)) {
+            (Some(value), _) => Some(vec![value.to_string()]),
+            (None, Some(values)) => Some(values.iter().map(Value::to_string).collect()),
+            (None, None) => None,
+        },
+    };
+    alternatives.iter().map(value).collect::<Option<Vec<_>>>().map(|values| values.concat())
 }
 
 /// The properties beside an `additionalProperties` of the schema.
@@ -68,6 +88,9 @@ mod tests {
             "properties": {
                 "classes": {"type": "array", "items": {"$ref": "#/$defs/class"}},
                 "replicas": {"type": "integer", "minimum": 1},
+                "mode": {"oneOf": [{"const": "Strict"}, {"enum": ["Lax", "Off"]}]},
+                "unit": {"enum": ["Gi", 1]},
+                "either": {"oneOf": [{"type": "string"}, {"const": 1}]},
             },
             "$defs": {"class": {"type": "object", "properties": {"name": {"type": "string"}}, "additionalProperties": false}},
         });
@@ -75,6 +98,9 @@ mod tests {
             (json!({}), None),
             (json!({"classes": [{"name": "fast"}], "replicas": 3}), None),
             (json!({"replicas": 0}), Some(("spec.settings.replicas", "minimum"))),
+            (json!({"mode": "Of"}), Some(("spec.settings.mode", "\"Of\" is none of \"Strict\", \"Lax\", \"Off\""))),
+            (json!({"unit": 2}), Some(("spec.settings.unit", "2 is none of \"Gi\", 1"))),
+            (json!({"either": 2}), Some(("spec.settings.either", "not valid under any"))),
             (json!({"classes": [{"name": 5}]}), Some(("spec.settings.classes[0].name", "string"))),
             (json!({"clases": []}), Some(("spec.settings.clases", "did you mean classes?"))),
             (json!({"classes": [{"nam": "x"}]}), Some(("spec.settings.classes[0].nam", "unknown field"))),

@@ -101,6 +101,8 @@ async fn read(mut guest: Guest, component: &[u8]) -> Result<Vec<u8>, String> {
     let state = guest.store.data_mut();
     state.bounds.extend(READING_BYTES);
     state.clock.restart();
+    // A memory is handed over whole; its bounds limit it, whatever an answer may weigh.
+    guest.store.set_hostcall_fuel(usize::MAX);
     let mut wizer = Wizer::new();
     wizer.keep_init_func(true);
     // Parsed again rather than kept from the instrumentation: it borrows.

@@ -42,6 +42,7 @@ pub use selector::{LabelSelector, Operator, Requirement, SelectorError};
 pub use serde;
 pub use serde_json;
 pub use settings::{NoSettings, Settings, SettingsFinding, SettingsFindings, schema_of};
+pub use strict::Strict;
 pub use view::{Keys, Present, Tree, Unread, View, Visited, tree_of};
 
 /// Gives a policy its tests: every case in the crate's folder `cases` (or the

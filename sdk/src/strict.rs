@@ -13,8 +13,26 @@ use serde::de::{
     Visitor,
 };
 
-/// A deserializer, visitor or access below which no struct is read from an array.
-pub(crate) struct Strict<T>(pub(crate) T);
+/// A deserializer (or visitor, or access) below which no struct is read from an array.
+///
+/// What the host hands over is read through it. A view with a `Deserialize` of its
+/// own that takes a value first and reads it again wraps that value too:
+///
+/// ```
+/// use portcullis_sdk::{Strict, serde_json::json};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Spec {
+///     #[serde(default)]
+///     class: String,
+/// }
+/// assert!(Spec::deserialize(&json!([])).is_ok());
+/// assert!(Spec::deserialize(Strict(&json!([]))).is_err());
+/// assert_eq!(Spec::deserialize(Strict(&json!({"class": "gp3"}))).unwrap().class, "gp3");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Strict<T>(pub T);
 
 /// The visitor of a struct, which takes no array.
 struct OfStruct<V>(V);

@@ -194,7 +194,7 @@ fn copies(count: usize) -> Vec<Arc<Policy>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policies.yaml");
     std::fs::write(&file, (0..count).map(document).collect::<Vec<_>>().join("\n---\n")).unwrap();
-    let loaded = store::load(&Sources::Paths(vec![file]), &Engine::new(EngineConfig::default()).unwrap());
+    let loaded = store::load(&Sources::of_flags(&[file]), &Engine::new(EngineConfig::default()).unwrap());
     assert!(loaded.problems.is_empty());
     loaded.policies
 }

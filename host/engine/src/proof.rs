@@ -58,7 +58,7 @@ pub(crate) fn prove(
         };
         for (index, sample) in description.samples.iter().take(MAX_SAMPLES).enumerate() {
             let prepared = Prepared::new(sample, description);
-            let fresh = block_on(fresh_review(shared, loadable, setups, setup, &prepared));
+            let fresh = block_on(fresh_review(shared, loadable, setup, &prepared));
             let deadline = Instant::now() + shared.load_timeout;
             let slot = shared.slot_for_loading();
             let world = prepared.world(setup, deadline);
@@ -86,15 +86,16 @@ pub(crate) fn prove(
     Ok(proof)
 }
 
+/// What the policy answers where it was configured by itself: so the proof also
+/// shows that those beside it in the snapshot change nothing.
 async fn fresh_review(
     shared: &Shared,
     loadable: &Loadable,
-    setups: &[Setup],
     setup: &Setup,
     prepared: &Prepared,
 ) -> Result<RawReview, Failure> {
     let mut guest = loadable.start(shared, "configure", Sink::Muted).await?;
-    let configured = guest.configure(&loadable.template, setups).await?;
+    let configured = guest.configure(&loadable.template, std::slice::from_ref(setup)).await?;
     if configured.is_err() {
         return Err(Failure::Malformed { reason: "`configure` refused settings that it took before".to_owned() });
     }

@@ -209,10 +209,7 @@ fn of_rsa(key: &pkcs1::RsaPublicKeyRef<'_>) -> Option<PublicKey> {
 
 fn of_sec1(der: &[u8], named: Option<ObjectIdentifier>) -> Option<PublicKey> {
     let key = EcPrivateKey::from_der(der).ok()?;
-    let own = match key.parameters {
-        Some(EcParameters::NamedCurve(curve)) => Some(curve),
-        None => None,
-    };
+    let own = key.parameters.map(|EcParameters::NamedCurve(curve)| curve);
     let Some(curve) = named.or(own) else { return Some(PublicKey::Other) };
     let scalar = key.private_key;
     let point = match curve {

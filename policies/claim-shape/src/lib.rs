@@ -23,6 +23,7 @@ mod settings;
 mod shape;
 mod source;
 mod views;
+mod writers;
 
 use portcullis_sdk::serde_json::json;
 use portcullis_sdk::{Host, Lookup, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating};
@@ -68,11 +69,12 @@ impl Policy for ClaimShape {
     const TITLE: &'static str = "claims can be bound, and ask for what their class and their data store can use";
 
     fn reach(_: &Settings) -> Reach {
-        Reach::of::<Self>(&[Operation::Create, Operation::Update])
+        let reach = Reach::of::<Self>(&[Operation::Create, Operation::Update])
             .lookup(Lookup::of::<StorageClass>().get().list().optional())
             .lookup(Lookup::of::<PersistentVolume>().get().list().key(VOLUME_CLASS_KEY).optional())
             .lookup(Lookup::of::<Claim>().get().list().key(CLAIM_NAME_KEY).optional())
-            .lookup(Lookup::of::<VolumeSnapshot>().get().optional())
+            .lookup(Lookup::of::<VolumeSnapshot>().get().optional());
+        writers::lookups().into_iter().fold(reach, Reach::lookup)
     }
 
     fn samples() -> Vec<Sample> {
@@ -109,7 +111,10 @@ impl Policy for ClaimShape {
         let namespace = named.or(own).unwrap_or(DEFAULT_NAMESPACE);
         let context = Context { settings, host, namespace, is_new: request.operation == Operation::Create };
         match object {
-            Object::Claim(claim) => judge(&context, &Asked::claim(claim), review),
+            Object::Claim(claim) => {
+                judge(&context, &Asked::claim(claim), review);
+                writers::judge(&context, claim, review);
+            }
             Object::Workload(workload) => {
                 let claims = asked::of_workload(workload);
                 claims.iter().take(MAX_CLAIMS).for_each(|asked| judge(&context, asked, review));

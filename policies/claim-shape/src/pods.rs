@@ -3,15 +3,12 @@
 
 use portcullis_sdk::pod::ContainerRef;
 use portcullis_sdk::{Answer, FieldPath, Query};
-use portcullis_workloads::{
-    ContainerView, DataStore, Holding, PodStorage, Recognition, Volume, VolumeSource, data_volumes, recognise,
-};
+use portcullis_workloads::{ContainerView, VolumeSource};
 
 use crate::rules::Rule;
 use crate::views::{AnyWorkload, CLAIM_NAME_KEY, Claim, ClaimSpec};
-use crate::{Context, Findings};
+use crate::{Context, Findings, writers};
 
-const SEVERAL_NODES: &str = "ReadWriteMany";
 /// How many namespaces with a claim of the same name are looked at.
 const MAX_NAMESAKES: u32 = 10;
 
@@ -154,61 +151,20 @@ fn modes(container: &ContainerRef<'_, ContainerView>, claimed: &[Claimed<'_>], r
     }
 }
 
-/// Whether the volumes that hold a data store's data may be written by several nodes (R31).
+/// The data of a data store on volumes that several nodes may write.
 fn many_writers(context: &Context<'_>, workload: &AnyWorkload, claimed: &[Claimed<'_>], review: &mut Findings) {
-    let is_shared = |volume: &Claimed<'_>| {
-        volume.spec().is_some_and(|spec| spec.access_modes.iter().any(|mode| mode == SEVERAL_NODES))
-    };
-    if !claimed.iter().any(is_shared) {
+    let are_several = |volume: &&Claimed<'_>| volume.spec().is_some_and(writers::are_several);
+    if !claimed.iter().any(|volume| are_several(&volume)) {
         return;
     }
-    let templates: Vec<&str> =
-        workload.claim_templates.iter().map(|template| template.metadata.name.as_str()).collect();
-    let volumes: Vec<Volume> = workload.pod.rest.volumes.iter().map(|volume| volume.volume.clone()).collect();
-    let storage = PodStorage { volumes: &volumes, claim_templates: &templates };
-    let mut said: Vec<&str> = Vec::new();
-    for (container, store) in stores(context, workload) {
-        let Holding::Volumes(held) = data_volumes(&store, container.view, storage) else { continue };
-        for volume in claimed.iter().filter(|volume| is_shared(volume)) {
-            if said.contains(&volume.name) || !held.iter().any(|data| data.name == volume.name) {
-                continue;
-            }
-            said.push(volume.name);
-            let message = format!(
-                "volume `{}` holds the data of {} (container `{}`), and its claim lets several nodes write it at once (ReadWriteMany)",
-                volume.name,
-                store.name(),
-                container.name
-            );
-            let path = match &volume.spec {
-                Some(Spec::Here(_)) => volume.path.field("accessModes"),
-                _ => volume.path.clone(),
-            };
-            review
-                .warn(Rule::ManyWriters, message)
-                .at(&path)
-                .subject(format!("volume={}", volume.name))
-                .value(SEVERAL_NODES)
-                .fix("claim it with ReadWriteOncePod or ReadWriteOnce");
-        }
+    for held in writers::held(context, workload) {
+        let Some(volume) = claimed.iter().filter(are_several).find(|volume| volume.name == held.volume) else {
+            continue;
+        };
+        let path = match &volume.spec {
+            Some(Spec::Here(_)) => volume.path.field("accessModes"),
+            _ => volume.path.clone(),
+        };
+        writers::warn(&held, &path, review);
     }
-}
-
-/// The containers that are data stores; beside a certain one a likely one of the same system is its client.
-fn stores<'a>(
-    context: &Context<'_>,
-    workload: &'a AnyWorkload,
-) -> Vec<(ContainerRef<'a, ContainerView>, DataStore<'static>)> {
-    let never = &context.settings.not_data_stores;
-    let recognised: Vec<_> = workload
-        .containers()
-        .filter_map(|container| match recognise(container.name, container.role, container.view, &[], never) {
-            Recognition::DataStore(store) => Some((container, store)),
-            Recognition::Other(_) | Recognition::Unknown => None,
-        })
-        .collect();
-    let certain: Vec<&str> =
-        recognised.iter().filter(|(_, store)| store.is_certain()).map(|(_, store)| store.name()).collect();
-    let is_client = |store: &DataStore<'_>| !store.is_certain() && certain.contains(&store.name());
-    recognised.iter().filter(|(_, store)| !is_client(store)).cloned().collect()
 }

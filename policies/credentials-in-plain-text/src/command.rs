@@ -3,8 +3,10 @@
 
 use portcullis_workloads::split_script;
 
+use crate::clients::{BY_PLACE, CLIENTS, Form};
 use crate::content::{Sort, find};
 use crate::names::{Noun, noun};
+use crate::text::of_program;
 use crate::values::{Place, Plain, judge};
 
 /// Something secret on a command line.
@@ -18,99 +20,12 @@ pub(crate) struct Given {
     pub(crate) word: usize,
 }
 
-/// How a program takes a password by a flag whose name doesn't say so.
-struct Client {
-    programs: &'static [&'static str],
-    flag: &'static str,
-    /// Whether the password follows in the same word (`-psecret`), in the next, or in either.
-    form: Form,
-    /// Whether the value is `user:password`.
-    pair: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Attached,
-    Next,
-    Either,
-}
-
-/// Sources: the manual page of each program.
-const CLIENTS: [Client; 10] = [
-    Client {
-        programs: &[
-            "mysql",
-            "mysqladmin",
-            "mysqldump",
-            "mysqlcheck",
-            "mysqlimport",
-            "mysqlshow",
-            "mysqlslap",
-            "mysqlsh",
-            "mysqlpump",
-            "mysqlbinlog",
-            "mariadb",
-            "mariadb-admin",
-            "mariadb-dump",
-            "mariadb-check",
-        ],
-        flag: "-p",
-        form: Form::Attached,
-        pair: false,
-    },
-    Client {
-        programs: &[
-            "mongo",
-            "mongosh",
-            "mongodump",
-            "mongorestore",
-            "mongoexport",
-            "mongoimport",
-            "mongostat",
-            "mongotop",
-            "cqlsh",
-            "nodetool",
-            "sshpass",
-            "rabbitmqadmin",
-            "surreal",
-            "neo4j-admin",
-            "cypher-shell",
-            "kafka-acls",
-        ],
-        flag: "-p",
-        form: Form::Either,
-        pair: false,
-    },
-    Client { programs: &["nodetool"], flag: "-pw", form: Form::Next, pair: false },
-    Client { programs: &["redis-cli", "valkey-cli", "keydb-cli"], flag: "-a", form: Form::Next, pair: false },
-    Client { programs: &["sqlcmd", "bcp"], flag: "-P", form: Form::Either, pair: false },
-    Client {
-        programs: &["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldappasswd", "ldapwhoami"],
-        flag: "-w",
-        form: Form::Next,
-        pair: false,
-    },
-    Client {
-        programs: &["docker", "podman", "buildah", "skopeo", "helm", "oras", "crane"],
-        flag: "-p",
-        form: Form::Next,
-        pair: false,
-    },
-    Client { programs: &["curl"], flag: "-u", form: Form::Either, pair: true },
-    Client { programs: &["curl", "etcdctl"], flag: "--user", form: Form::Either, pair: true },
-    Client { programs: &["influx"], flag: "-t", form: Form::Next, pair: false },
-];
-/// Programs that take a password by its place: how many words stand before it, the program's own included.
-const BY_PLACE: [(&[&str], usize); 5] = [
-    (&["rabbitmqctl", "add_user"], 3),
-    (&["rabbitmqctl", "change_password"], 3),
-    (&["mc", "alias", "set"], 6),
-    (&["mc", "config", "host", "add"], 7),
-    (&["neo4j-admin", "dbms", "set-initial-password"], 3),
-];
 /// Programs that run what follows them.
 const WRAPPERS: [&str; 9] = ["exec", "sudo", "env", "time", "then", "do", "if", "until", "while"];
 const SHELLS: [&str; 6] = ["ash", "bash", "dash", "ksh", "sh", "zsh"];
+/// Flags with an assignment behind them, in the same word.
+const CARRIERS: [&str; 7] =
+    ["--build-arg=", "--env=", "--from-literal=", "--set-string=", "--set=", "-e=", "--extra-vars="];
 /// A `--secret` alone names a Secret more often than it is one.
 const SECRET_FLAGS: [&str; 20] = [
     "api",
@@ -207,6 +122,7 @@ fn of_word(
     let given = |name: &str, sort: Option<Sort>, plain: Plain, next: bool| {
         Some((Given { name: told(name).to_owned(), sort, plain, word: index + usize::from(next) }, next))
     };
+    let word = CARRIERS.iter().find_map(|carrier| word.strip_prefix(carrier)).unwrap_or(word);
     if let Some((flag, value, is_next)) = of_client(word, next, program) {
         let plain = judge(Noun::Password, value, place);
         return plain.and_then(|plain| given(flag, None, plain, is_next));
@@ -230,6 +146,10 @@ fn of_word(
     }
     if let Some(plain) = sql_password(word, place) {
         return given("IDENTIFIED BY", None, plain, false);
+    }
+    // A program in an argument: `--eval "db.createUser({…})"`.
+    if let Some((name, plain)) = of_program(word) {
+        return given(&name, None, plain, false);
     }
     let leak = find(word, place)?;
     let name = assignment(word).map_or(program, |(name, _)| name);
@@ -299,6 +219,10 @@ fn by_place(words: &[String], start: usize, place: Place) -> Option<Given> {
 
 /// `IDENTIFIED BY 'x'`, `WITH PASSWORD 'x'`: the password of an SQL statement.
 pub(crate) fn sql_password(text: &str, place: Place) -> Option<Plain> {
+    // Most lines are told apart without a copy of them.
+    if !["assword", "ASSWORD", "dentified", "DENTIFIED"].iter().any(|part| text.contains(part)) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let mut worst = None;
     for begin in ["identified by ", " password ", "password("] {
@@ -395,6 +319,9 @@ mod tests {
         check(&["rabbitmqctl", "add_user", "app", "hunter2"], &[("rabbitmqctl add_user", 3)]);
         check(&["sh", "-c", "mc alias set m http://minio:9000 minio hunter2"], &[("mc alias set", 2)]);
         check(&["sh", "-c", "psql -c \"ALTER USER a WITH PASSWORD 'hunter2'\""], &[("IDENTIFIED BY", 2)]);
+        check(&["kubectl", "create", "secret", "generic", "a", "--from-literal=password=hunter2"], &[("password", 5)]);
+        check(&["mongosh", "--eval", "db.createUser({user: 'a', pwd: 'hunter2'})"], &[("pwd", 2)]);
+        check(&["keytool", "-storepass", "hunter2"], &[("-storepass", 2)]);
         check(&["sh", "-c", "wget postgres://a:hunter2@db"], &[("wget", 2)]);
     }
 }

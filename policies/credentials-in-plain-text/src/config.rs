@@ -6,6 +6,7 @@ use crate::command::of_words;
 use crate::content::{Sort, find};
 use crate::names::{Noun, noun, words};
 use crate::settings::Settings;
+use crate::text::of_file;
 use crate::values::{Place, Plain, judge};
 
 /// What a setting gives away.
@@ -26,8 +27,8 @@ pub(crate) enum What {
     Flag(String),
 }
 
-/// Annotations that hold what kubectl sent: it is found at its own place.
-const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Ends of annotations that hold what kubectl or an operator sent: it is found at its own place.
+const APPLIED: [&str; 4] = ["/applied", "/last-applied", "/last-applied-configuration", "/last-handled-configuration"];
 /// Words of annotations that hold a digest of something secret, which tells nothing.
 const DIGESTS: [&str; 5] = ["checksum", "digest", "hash", "sha", "sha256"];
 
@@ -52,20 +53,34 @@ pub(crate) fn of_setting(settings: &Settings, name: &str, value: &str, place: Pl
         _ => None,
     };
     let named = named.map(|(noun, plain)| Told { what: What::Named(noun), plain });
-    named.or(shown).or_else(|| options(value))
+    named.or(shown).or_else(|| options(value)).or_else(|| of_text(name, value))
+}
+
+/// A whole file, a JSON object or quoted pairs as a value: `{"password": "…"}`, `username="a" password="…";`.
+fn of_text(name: &str, value: &str) -> Option<Told> {
+    let text = value.trim();
+    let is_text = text.contains('\n') || text.starts_with('{') || text.contains("=\"");
+    let found = if is_text { of_file(name, text).into_iter().next()? } else { return None };
+    Some(Told {
+        what: found.sort.map_or_else(|| What::Flag(found.name.unwrap_or_default()), What::Shown),
+        plain: found.plain,
+    })
 }
 
 /// What an annotation gives away. Names of Secrets and digests are what most that speak of secrets hold.
 pub(crate) fn of_annotation(settings: &Settings, key: &str, value: &str) -> Option<Told> {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
     let is_digest = words(key).iter().any(|word| DIGESTS.contains(&word.as_str()));
-    if key == APPLIED || is_digest {
+    if APPLIED.iter().any(|end| key.ends_with(end)) || is_digest {
         return None;
     }
     let told = of_setting(settings, name, value, Place::Field)?;
     let names_an_object =
         matches!(told.what, What::Named(Noun::Secret | Noun::Credentials)) && !settings.is_secret(name);
-    (!names_an_object).then_some(told)
+    // `vault.hashicorp.com/agent-inject-secret-password: secret/data/db` says where it is kept.
+    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"/._-".contains(&letter);
+    let says_where = matches!(told.what, What::Named(_)) && value.contains('/') && value.bytes().all(plain);
+    (!names_an_object && !says_where).then_some(told)
 }
 
 /// The secret half of `user/password` and `user:password`.
@@ -118,6 +133,9 @@ mod tests {
             ("REDIS_ARGS", "--save 60 1 --requirepass hunter2"),
             ("JAVA_OPTS", "-Xmx1g -Ddb.password=hunter2"),
             ("BROKER", "amqp://a:hunter2@queue"),
+            ("CREDENTIALS_JSON", "{\"user\": \"a\", \"password\": \"hunter2\"}"),
+            ("KAFKA_SASL_JAAS_CONFIG", "org.example.PlainLoginModule required username=\"a\" password=\"hunter2\";"),
+            ("CONFIG", "db:\n  host: db\n  password: hunter2\n"),
             ("ANYTHING", "AKIAIOSFODNN7EXAMPLE"),
         ] {
             check(name, value, true);
@@ -131,6 +149,8 @@ mod tests {
             ("DB_HOST", "mysql:3306"),
             ("BROKER", "amqp://queue:5672"),
             ("REDIS_ARGS", "--save 60 1"),
+            ("KAFKA_OPTS", "-Djava.security.auth.login.config=/etc/jaas.conf"),
+            ("CONFIG", "db:\n  host: db\n  password: ${DB_PASSWORD}\n"),
             ("POSTGRES_PASSWORD_FILE", "/run/secrets/p"),
             ("POSTGRES_HOST_AUTH_METHOD", "trust"),
             ("MYSQL_RANDOM_ROOT_PASSWORD", "yes"),
@@ -146,7 +166,12 @@ mod tests {
             ("nginx.ingress.kubernetes.io/auth-secret", "users"),
             ("checksum/secret", "0f343b0931126a20f133d67c2b018a3b"),
             ("checksum/db-password", "0f343b0931126a20f133d67c2b018a3b"),
-            (APPLIED, "{\"password\":\"hunter2\",\"url\":\"amqp://a:hunter2@q\"}"),
+            ("vault.hashicorp.com/agent-inject-secret-password", "secret/data/db"),
+            ("kopf.zalando.org/last-handled-configuration", "{\"password\":\"hunter2\"}"),
+            (
+                "kubectl.kubernetes.io/last-applied-configuration",
+                "{\"password\":\"hunter2\",\"url\":\"amqp://a:hunter2@q\"}",
+            ),
             ("vault.hashicorp.com/agent-inject-token", "true"),
             ("example.com/team", "shop"),
         ] {

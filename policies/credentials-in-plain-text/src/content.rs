@@ -32,10 +32,12 @@ struct Known {
     name: &'static str,
 }
 
+/// The letters of an AWS access key behind its prefix.
+const AWS_LENGTH: usize = 16;
 /// Sources: the secret-scanning documentation of GitHub and of each vendor.
 const TOKENS: [Known; 36] = [
-    known("AKIA", 16, "an AWS access key"),
-    known("ASIA", 16, "an AWS access key"),
+    known("AKIA", AWS_LENGTH, "an AWS access key"),
+    known("ASIA", AWS_LENGTH, "an AWS access key"),
     known("AIza", 35, "a Google API key"),
     known("GOCSPX-", 20, "a Google client secret"),
     known("ghp_", 36, "a GitHub token"),
@@ -107,26 +109,32 @@ pub(crate) fn has_private_key(text: &str) -> bool {
     })
 }
 
+/// One pass over the text: what a token may begin with is rare where a word begins.
 fn token(text: &str) -> Option<&'static str> {
-    let is_of_token = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-' | b'.' | b'/');
-    let begins = |at: usize| at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric();
-    let known = TOKENS.iter().find(|known| {
-        text.match_indices(known.prefix).any(|(at, prefix)| {
-            let rest = &text.as_bytes()[at + prefix.len()..];
-            let rest: &[u8] = &rest[..rest.iter().position(|&letter| !is_of_token(letter)).unwrap_or(rest.len())];
-            // An AWS access key is exactly so long and in capitals, or it is a word.
-            let aws = known.least != 16
-                || rest.len() == known.least
-                    && rest.iter().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit());
-            // A blank (`ghp_xxxxxxxx…`) shows the form of one.
-            let blank = rest.iter().all(|letter| matches!(letter, b'x' | b'X' | b'.' | b'-' | b'_'));
-            (begins(at) || !known.prefix.starts_with(|letter: char| letter.is_ascii_alphanumeric()))
-                && rest.len() >= known.least
-                && aws
-                && !blank
-        })
-    });
+    let bytes = text.as_bytes();
+    let begins = |at: usize| at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+    let starts = bytes.iter().enumerate().filter(|(at, letter)| letter.is_ascii_alphanumeric() && begins(*at));
+    let known = starts.filter_map(|(at, _)| TOKENS.iter().find(|known| is_token(&bytes[at..], known))).next();
     known.map(|known| known.name).or_else(|| has_jwt(text).then_some("a JSON Web Token"))
+}
+
+/// Whether a text begins with such a token.
+fn is_token(text: &[u8], known: &Known) -> bool {
+    let prefix = known.prefix.as_bytes();
+    // Nearly every word is told apart by its first two letters.
+    if text.len() < prefix.len() || text[..2] != prefix[..2] {
+        return false;
+    }
+    let Some(rest) = text.strip_prefix(prefix) else { return false };
+    let is_of_token = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-' | b'.' | b'/');
+    let rest = &rest[..rest.iter().position(|letter| !is_of_token(letter)).unwrap_or(rest.len())];
+    // An AWS access key is exactly so long and in capitals, or it is a word.
+    let is_aws_or_other = known.least != AWS_LENGTH
+        || rest.len() == known.least
+            && rest.iter().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit());
+    // A blank (`ghp_xxxxxxxx…`) shows the form of one.
+    let is_blank = rest.iter().all(|letter| matches!(letter, b'x' | b'X' | b'.' | b'-' | b'_'));
+    rest.len() >= known.least && is_aws_or_other && !is_blank
 }
 
 /// `eyJ….eyJ….…`: two parts that begin an object in base64, and a signature.
@@ -164,10 +172,8 @@ fn url_password(text: &str, place: Place) -> Option<Plain> {
     });
     let drivers = ["@tcp(", "@unix(", "@("].into_iter().flat_map(|driver| {
         text.match_indices(driver).map(move |(at, _)| {
-            let begin = text[..at]
-                .rfind(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=' | '/'))
-                .map_or(0, |begin| begin + 1);
-            &text[begin..at]
+            let separates = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=' | '/');
+            text[..at].rsplit(separates).next().unwrap_or_default()
         })
     });
     let plain = |user_info: &str| user_info.split_once(':').and_then(|(_, password)| judge_in_url(password, place));
@@ -216,6 +222,9 @@ fn bare(text: &str) -> Option<&str> {
 
 /// `password=…` among the parts of a connection string: JDBC, libpq, .NET, Azure, query parameters.
 fn connection_string(text: &str, place: Place) -> Option<Plain> {
+    if !text.contains('=') {
+        return None;
+    }
     let separates = |letter: char| letter.is_whitespace() || matches!(letter, '?' | '&' | ';' | ',' | '"' | '\'');
     let parts: Vec<&str> = text.split(separates).filter(|part| !part.is_empty()).collect();
     let is_connection = text.contains("://")

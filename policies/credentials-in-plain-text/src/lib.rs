@@ -5,7 +5,7 @@
 //! ```text
 //! workload  ─► env, command lines, annotations ─┐             names    (is it secret by its name?)
 //! ConfigMap ─► keys, lines of files ────────────┼─► findings  values   (or a reference, a path, a switch?)
-//! Tenant    ─► env ─────────────────────────────┘             content  (does it show by itself?)
+//! custom    ─► all of their specs ──────────────┘             content  (does it show by itself?)
 //! data stores ─► switches of the catalogue ──────► findings
 //! ```
 //!
@@ -13,10 +13,13 @@
 //! variables, flags and keys (`tests/secrecy.rs` runs every case for that); and
 //! what only refers to a secret is never reported.
 
+mod clients;
 mod command;
 mod config;
 mod content;
+mod custom;
 mod names;
+mod pairs;
 mod report;
 mod rules;
 mod settings;
@@ -26,8 +29,9 @@ mod values;
 mod views;
 
 use portcullis_sdk::serde_json::json;
-use portcullis_sdk::{Host, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating};
+use portcullis_sdk::{Host, Objects, Operation, Policy, Reach, Request, Review, Sample, Unread, Validating};
 
+use custom::Custom;
 use report::Reporter;
 pub use rules::Rule;
 pub use settings::{Places, Settings, Weight};
@@ -52,8 +56,12 @@ impl Policy for CredentialsInPlainText {
 
     fn reach(settings: &Settings) -> Reach {
         let reach = Reach::of::<Self>(&[Operation::Create, Operation::Update]);
-        let Places { config_maps, annotations, .. } = settings.places;
-        if config_maps || annotations { reach } else { reach.without("v1", "ConfigMap") }
+        let Places { config_maps, custom_resources, annotations, .. } = settings.places;
+        let reach = if config_maps || annotations { reach } else { reach.without("v1", "ConfigMap") };
+        if custom_resources {
+            return reach;
+        }
+        Custom::kinds().iter().fold(reach, |reach, kind| reach.without(&kind.api_version, &kind.kind))
     }
 
     fn samples() -> Vec<Sample> {
@@ -80,8 +88,7 @@ impl Policy for CredentialsInPlainText {
         match object {
             Subject::Workload(workload) => reporter.workload(workload),
             Subject::ConfigMap(config_map) => reporter.config_map(config_map),
-            Subject::Tenant(tenant) => reporter.tenant(&tenant.metadata, &tenant.spec),
-            Subject::OldTenant(tenant) => reporter.tenant(&tenant.metadata, &tenant.spec),
+            Subject::Custom(custom) => reporter.custom(custom),
         }
     }
 }

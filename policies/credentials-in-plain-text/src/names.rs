@@ -17,8 +17,9 @@ pub(crate) enum Noun {
 }
 
 /// Words for a password.
-const PASSWORDS: [&str; 14] = [
+const PASSWORDS: [&str; 17] = [
     "dbpass",
+    "keypass",
     "masterauth",
     "pass",
     "passcode",
@@ -31,8 +32,12 @@ const PASSWORDS: [&str; 14] = [
     "pswd",
     "pwd",
     "requirepass",
+    "rootpass",
+    "storepass",
     "userpass",
 ];
+/// What every name of a secret has in it: most names are told apart by that.
+const PARTS: [&str; 8] = ["auth", "cred", "key", "pass", "psw", "pwd", "secret", "token"];
 /// Ends of words written together: `PGPASSWORD`, `ADMINPASSWORD`.
 const PASSWORD_ENDS: [&str; 4] = ["password", "passwd", "passphrase", "passwort"];
 /// Words for credentials.
@@ -81,8 +86,9 @@ const SECRET_KEYS: [&str; 24] = [
     "webhook",
 ];
 /// Ends that say nothing of what the value is.
-const NEUTRAL_ENDS: [&str; 22] = [
+const NEUTRAL_ENDS: [&str; 23] = [
     "b64",
+    "base",
     "base64",
     "current",
     "default",
@@ -111,7 +117,7 @@ const SWITCHES: [&str; 24] = [
     "maximum", "min", "minimum", "no", "num", "random", "require", "required", "show", "skip", "use", "validate",
 ];
 /// Words before `secret` that make a Secret's name of it.
-const SECRET_OBJECTS: [&str; 20] = [
+const SECRET_OBJECTS: [&str; 23] = [
     "ca",
     "cert",
     "certificate",
@@ -120,14 +126,17 @@ const SECRET_OBJECTS: [&str; 20] = [
     "credential",
     "credentials",
     "creds",
+    "dockerconfig",
     "existing",
     "image",
     "k8s",
+    "kubeconfig",
     "kubernetes",
     "password",
     "pull",
     "ref",
     "regcred",
+    "registry",
     "sealed",
     "ssl",
     "tls",
@@ -141,10 +150,15 @@ const MAX_NAME: usize = 256;
 
 /// What a name says that its value is, if that is secret.
 pub(crate) fn noun(name: &str) -> Option<Noun> {
-    if name.len() > MAX_NAME {
+    let lower = name.to_ascii_lowercase();
+    if name.len() > MAX_NAME || !PARTS.iter().any(|part| lower.contains(part)) {
         return None;
     }
     let words = words(name);
+    // Of Google's libraries: always the name of a file.
+    if words.ends_with(&["application".to_owned(), "credentials".to_owned()]) {
+        return None;
+    }
     let mut words: &[String] = &words;
     while let [before @ .., last] = words {
         let neutral = last.bytes().all(|letter| letter.is_ascii_digit()) || NEUTRAL_ENDS.contains(&last.as_str());
@@ -249,6 +263,7 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", Some(Key)),
             ("MINIO_SECRET_KEY", Some(Key)),
             ("STRIPE_APIKEY", Some(Key)),
+            ("SECRET_KEY_BASE", Some(Key)),
             ("TLS_PRIVATE_KEY", Some(Key)),
             ("client-key-data", Some(Key)),
             ("DB_CREDENTIALS", Some(Credentials)),
@@ -263,6 +278,7 @@ mod tests {
             ("MYSQL_RANDOM_ROOT_PASSWORD", None),
             ("IMAGE_PULL_SECRET", None),
             ("tlsSecret", None),
+            ("KUBECONFIG_SECRET", None),
             ("existingSecret", None),
             ("existingSecretPasswordKey", None),
             ("passwordSecretKey", None),
@@ -270,6 +286,7 @@ mod tests {
             ("PUBLIC_KEY", None),
             ("AWS_ACCESS_KEY_ID", None),
             ("ETCD_INITIAL_CLUSTER_TOKEN", None),
+            ("GOOGLE_APPLICATION_CREDENTIALS", None),
             ("MAX_TOKENS", None),
             ("BYPASS", None),
             ("COMPASS_URL", None),

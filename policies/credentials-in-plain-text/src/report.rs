@@ -5,19 +5,23 @@
 
 use portcullis_sdk::pod::{ContainerRef, WorkloadKind};
 use portcullis_sdk::{FieldPath, Level, Metadata, Review};
-use portcullis_workloads::{EnvVar, SwitchedOff};
+use portcullis_workloads::{EnvVar, SwitchedOff, opens_a_data_store};
 
 use crate::CredentialsInPlainText;
 use crate::command::{Given, of_words};
 use crate::config::{Told, What, of_annotation, of_setting};
 use crate::content::Sort;
+use crate::custom::{Custom, held};
 use crate::names::Noun;
 use crate::rules::Rule;
 use crate::settings::Settings;
 use crate::stores::{Store, is_client, of_container, open_line};
 use crate::text::{Found, is_file, of_file};
 use crate::values::{Place, Plain};
-use crate::views::{AnyWorkload, ConfigMap, Container, TenantSpec};
+use crate::views::{AnyWorkload, ConfigMap, Container};
+
+/// How the name of a configuration file ends that a data store may be started with.
+const CONFIGURATIONS: [&str; 5] = [".acl", ".cnf", ".conf", ".yaml", ".yml"];
 
 /// What says it, and under which settings.
 pub(crate) struct Reporter<'a> {
@@ -70,6 +74,7 @@ impl Reporter<'_> {
                 if let Some(told) = of_setting(self.settings, key, value, Place::File) {
                     self.config_value(key, key, &told_text(&told), told.plain, &path);
                 }
+                self.config_variable(key, value, &path);
                 continue;
             }
             for found in of_file(key, value) {
@@ -87,16 +92,32 @@ impl Reporter<'_> {
         }
     }
 
-    /// Judges a tenant of the MinIO operator.
-    pub(crate) fn tenant(&mut self, metadata: &Metadata, spec: &TenantSpec) {
-        let root = FieldPath::root();
-        self.annotations(metadata, &root.field("metadata"), "annotation");
-        self.variables(metadata.display_name(), "tenant", &spec.env, &root.field("spec").field("env"));
-        let level = self.settings.transport.level();
-        if let (Some(level), Some(false), false) = (level, spec.request_auto_cert, spec.external_cert_secret.0) {
+    /// Judges an operator's resource.
+    pub(crate) fn custom(&mut self, custom: &Custom) {
+        let (metadata, spec) = (&custom.resource.metadata, &custom.resource.spec);
+        self.annotations(metadata, &FieldPath::root().field("metadata"), "annotation");
+        for held in held(self.settings, spec) {
+            self.leaked(Leaked {
+                rule: Rule::CustomResource,
+                plain: held.plain,
+                subject: format!("field={}", held.field),
+                name: &held.name,
+                what: format!(
+                    "{} `{}` holds a password or token at `{}`",
+                    custom.kind,
+                    metadata.display_name(),
+                    held.name
+                ),
+                path: held.path,
+                fix: "name a Secret in the field that the operator has for it".to_owned(),
+            });
+        }
+        let is_without =
+            custom.kind == "Tenant" && spec["requestAutoCert"] == false && spec["externalCertSecret"].is_null();
+        if let (Some(level), true) = (self.settings.transport.level(), is_without) {
             self.review
                 .find(Rule::TransportOff, level, "the tenant does without TLS: `requestAutoCert` is false and no certificate is named, so keys and data cross the network in plain text".to_owned())
-                .at(&root.field("spec").field("requestAutoCert"))
+                .at(&FieldPath::fields(["spec", "requestAutoCert"]))
                 .subject("tenant")
                 .value("requestAutoCert")
                 .fix("leave `requestAutoCert` true, or name certificates in `externalCertSecret`");
@@ -239,6 +260,23 @@ impl Reporter<'_> {
         });
     }
 
+    /// A variable that opens a data store, waiting for `envFrom`: whether anything takes it isn't known here.
+    fn config_variable(&mut self, key: &str, value: &str, path: &FieldPath) {
+        if self.settings.switches.level().is_none() || self.settings.is_ignored(key) || !opens_a_data_store(key, value)
+        {
+            return;
+        }
+        self.review
+            .warn(
+                Rule::AuthenticationOff,
+                format!("key `{key}` tells the data store that takes it as a variable to let everybody in"),
+            )
+            .at(path)
+            .subject(format!("key={key}"))
+            .value(key)
+            .fix(format!("take `{key}` away, and give the data store a password from a Secret"));
+    }
+
     fn config_switch(&mut self, key: &str, text: &str, path: &FieldPath) {
         let (Some(line), Some(level)) = (open_line(key, text), self.settings.switches.level()) else { return };
         let level = if line.is_certain { level } else { Level::Warn };
@@ -280,14 +318,22 @@ impl Reporter<'_> {
             return;
         }
         // A Secret taken as a whole may hold the password that makes the switch harmless.
-        let may_be_harmless = switch.unless_password && container.view.env_from.0;
+        // …and so may a configuration file.
+        let reads_file = container
+            .view
+            .command
+            .iter()
+            .chain(&container.view.args)
+            .any(|word| CONFIGURATIONS.iter().any(|end| word.trim_end_matches(['"', '\'']).ends_with(end)));
+        let may_be_harmless = switch.unless_password && (container.view.env_from.0 || reads_file);
         let level = if may_be_harmless { level.min(Level::Warn) } else { level };
         let told = match (switch.value, switch.is_variable) {
             (Some(value), true) => format!("`{}={value}`", switch.name),
             (Some(value), false) => format!("`{} {value}`", switch.name),
             (None, _) => format!("`{}`", switch.name),
         };
-        let unless = if may_be_harmless { ", unless `envFrom` gives it a password" } else { "" };
+        let unless =
+            if may_be_harmless { ", unless `envFrom` or a configuration file gives it a password" } else { "" };
         let index = container.view.env.iter().position(|variable| switch.is_variable && variable.name == switch.name);
         let path = match index {
             Some(index) => container.path.field("env").index(index),

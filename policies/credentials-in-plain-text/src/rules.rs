@@ -43,6 +43,13 @@ pub enum Rule {
     /// Move the value, or the whole file, into a Secret; it can be mounted at the same place, beside the ConfigMap in a projected volume. Host names and URLs without credentials may stay.
     #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/configuration/configmap/")]
     ConfigMap,
+    /// a custom resource holds a secret
+    ///
+    /// Whoever may read the operator's resource reads the secret, and the operator copies it into what it makes.
+    ///
+    /// Operators take names of Secrets for nearly everything that is secret: look for a field that ends in `Secret`, `SecretRef` or `valueFrom`, and put the value there.
+    #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/configuration/secret/")]
+    CustomResource,
     /// an annotation holds a secret
     ///
     /// Annotations are shown by `kubectl describe`, copied to what controllers make, and readable for whoever may read the object.

@@ -36,6 +36,8 @@ pub struct Places {
     pub command_lines: bool,
     /// In ConfigMaps.
     pub config_maps: bool,
+    /// In operators' custom resources.
+    pub custom_resources: bool,
     /// In annotations.
     pub annotations: bool,
 }
@@ -65,7 +67,7 @@ impl Weight {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { environment: true, command_lines: true, config_maps: true, annotations: true }
+        Self { environment: true, command_lines: true, config_maps: true, custom_resources: true, annotations: true }
     }
 }
 

@@ -7,7 +7,8 @@
 
 use crate::command::{of_script, sql_password};
 use crate::content::{Leak, Sort, find, has_private_key};
-use crate::names::noun;
+use crate::names::{Noun, noun, words};
+use crate::pairs::{Pair, pairs};
 use crate::values::{Place, Plain, is_reference, judge, unquote};
 
 /// Something secret in a file.
@@ -17,14 +18,6 @@ pub(crate) struct Found {
     pub(crate) name: Option<String>,
     pub(crate) sort: Option<Sort>,
     pub(crate) plain: Plain,
-}
-
-/// A name and a value on a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pair<'a> {
-    name: &'a str,
-    value: &'a str,
-    is_quoted: bool,
 }
 
 /// Files of programs and templates: only what stands in quotes is a value there.
@@ -56,6 +49,8 @@ const CODE: [&str; 24] = [
 ];
 /// Prose: an example is no secret.
 const PROSE: [&str; 5] = ["adoc", "htm", "html", "md", "rst"];
+/// Words in the name of a file with texts for people, in which `password` is a label.
+const TRANSLATIONS: [&str; 8] = ["i18n", "l10n", "lang", "language", "locale", "locales", "messages", "translations"];
 /// Shell scripts.
 const SCRIPTS: [&str; 3] = ["bash", "sh", "zsh"];
 /// Directives with a password behind a space.
@@ -64,8 +59,6 @@ const DIRECTIVES: [&str; 5] = ["masterauth", "masterpass", "primaryauth", "renam
 const MAX_LINE: usize = 4_096;
 /// More findings in one file say nothing more.
 const MAX_FOUND: usize = 10;
-/// The longest name that is looked for before a separator.
-const MAX_NAME: usize = 128;
 
 /// The secrets of a file, each name once.
 pub(crate) fn of_file(file: &str, text: &str) -> Vec<Found> {
@@ -75,7 +68,7 @@ pub(crate) fn of_file(file: &str, text: &str) -> Vec<Found> {
     if has_private_key(text) {
         found.push(Found { name: None, sort: Some(Sort::PrivateKey), plain: Plain::Secret });
     }
-    if is(&PROSE) {
+    if is(&PROSE) || words(file).iter().any(|word| TRANSLATIONS.contains(&word.as_str())) {
         return found;
     }
     let mut add = |one: Found| {
@@ -88,6 +81,7 @@ pub(crate) fn of_file(file: &str, text: &str) -> Vec<Found> {
         given.for_each(|given| add(Found { name: Some(given.name), sort: given.sort, plain: given.plain }));
         return found;
     }
+    of_login_file(file, text).into_iter().for_each(&mut add);
     let is_code = is(&CODE) || text.starts_with("#!");
     let mut named: Option<&str> = None;
     for line in text.lines() {
@@ -98,6 +92,34 @@ pub(crate) fn of_file(file: &str, text: &str) -> Vec<Found> {
         of_line(line, is_code, &mut named).into_iter().for_each(&mut add);
     }
     found
+}
+
+/// What a program's text in an argument gives away: a quoted value at a telling name.
+pub(crate) fn of_program(text: &str) -> Option<(String, Plain)> {
+    if !text.contains(['{', '(']) || text.len() > MAX_LINE {
+        return None;
+    }
+    pairs(text)
+        .iter()
+        .filter_map(|pair| of_pair(pair.name, pair, true))
+        .find_map(|found| Some((found.name?, found.plain)))
+}
+
+/// Logins in files of their own form: Docker's, PostgreSQL's `.pgpass`, PgBouncer's `userlist.txt`.
+fn of_login_file(file: &str, text: &str) -> Option<Found> {
+    let place = Place::File;
+    let lines = || text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    let (name, plain) = if text.contains("\"auths\"") {
+        let values = lines().flat_map(pairs).filter(|pair| pair.name == "auth" && pair.is_quoted);
+        ("auth", values.filter_map(|pair| judge(Noun::Password, pair.value, place)).max()?)
+    } else if file.ends_with("pgpass") {
+        ("pgpass", lines().filter_map(|line| judge(Noun::Password, line.splitn(5, ':').nth(4)?, place)).max()?)
+    } else if file.ends_with("userlist.txt") {
+        ("userlist", lines().filter_map(|line| judge(Noun::Password, line.split('"').nth(3)?, place)).max()?)
+    } else {
+        return None;
+    };
+    Some(Found { name: Some(name.to_owned()), sort: None, plain })
 }
 
 /// The secrets of a line. `named` is a name that waits for its value on the next:
@@ -168,83 +190,6 @@ fn of_pair(name: &str, pair: &Pair<'_>, is_code: bool) -> Option<Found> {
     judge(noun, value, Place::File).map(|plain| Found { name: Some(name.to_owned()), sort: None, plain })
 }
 
-/// Every `name = value` and `name: value` of a line.
-fn pairs(line: &str) -> Vec<Pair<'_>> {
-    let mut pairs = Vec::new();
-    let mut open: Option<char> = None;
-    let mut skip_to = 0;
-    for (at, letter) in line.char_indices() {
-        if at < skip_to {
-            continue;
-        }
-        match letter {
-            '"' | '\'' if open == Some(letter) => open = None,
-            '"' | '\'' if open.is_none() => open = Some(letter),
-            '=' | ':' => {
-                if let Some((pair, end)) = pair_at(line, at, letter, open) {
-                    pairs.push(pair);
-                    skip_to = end;
-                    open = None;
-                }
-            }
-            _ => {}
-        }
-    }
-    pairs
-}
-
-/// The pair whose separator stands at `at`, and where its value ends.
-fn pair_at(line: &str, at: usize, separator: char, open: Option<char>) -> Option<(Pair<'_>, usize)> {
-    let (before, after) = (&line[..at], &line[at + 1..]);
-    let doubled = after.starts_with(['=', ':', '~', '>']) || before.ends_with(['=', ':', '!', '<', '>', '+', '~', '?']);
-    if doubled || separator == ':' && after.starts_with("//") {
-        return None;
-    }
-    let name_text = before.trim_end();
-    let name_text = name_text.strip_suffix(['"', '\'']).unwrap_or(name_text);
-    let length = name_text
-        .bytes()
-        .rev()
-        .take(MAX_NAME)
-        .take_while(|letter| letter.is_ascii_alphanumeric() || b"_-.".contains(letter))
-        .count();
-    let name = &name_text[name_text.len() - length..];
-    if name.is_empty() {
-        return None;
-    }
-    let front = name_text[..name_text.len() - length].trim_end_matches(['"', '\'']).trim_end();
-    // `Enter your password: now` is prose.
-    if separator == ':' && !front.is_empty() && !front.ends_with(['{', ',', '[', '(', '-', '&', '=', ':', '?', ';']) {
-        return None;
-    }
-    let value_text = after.trim_start();
-    let begin = line.len() - value_text.len();
-    let quote = value_text.chars().next().filter(|letter| matches!(letter, '"' | '\''));
-    // The quote closes the text that the name stands in: `echo "password: "`.
-    if quote.is_some() && quote == open {
-        return None;
-    }
-    if let Some(quote) = quote {
-        let length = value_text[1..].find(quote)?;
-        return Some((Pair { name, value: &value_text[1..=length], is_quoted: true }, begin + length + 2));
-    }
-    if let (Some(open), true) = (open, separator == '=' || separator == ':') {
-        // Inside a quoted text the value ends with it at the latest.
-        let length = value_text
-            .find(|letter: char| letter == open || letter.is_whitespace() || matches!(letter, ';' | '&' | ','))
-            .unwrap_or(value_text.len());
-        return Some((Pair { name, value: &value_text[..length], is_quoted: false }, begin + length));
-    }
-    let ends: &[char] = if separator == '=' { &[';', '&', ',', ')', '}'] } else { &[',', '}', ']'] };
-    let length =
-        value_text.find(|letter: char| letter.is_whitespace() || ends.contains(&letter)).unwrap_or(value_text.len());
-    let rest = value_text[length..]
-        .trim_start_matches(|letter: char| letter.is_whitespace() || matches!(letter, ',' | '}' | ']' | ';' | ')'));
-    // `Password: must be set`, and `proto: a b`: prose.
-    let is_prose = separator == ':' && !rest.is_empty() && !value_text[length..].starts_with(',');
-    (!is_prose).then_some((Pair { name, value: &value_text[..length], is_quoted: false }, begin + length))
-}
-
 /// `requirepass x`, `user default on >x`.
 fn directive(line: &str) -> Option<Found> {
     let mut words = line.split_whitespace();
@@ -252,7 +197,7 @@ fn directive(line: &str) -> Option<Found> {
     let place = Place::File;
     if first == "user" {
         let password = words.skip(1).find_map(|word| word.strip_prefix('>'))?;
-        return judge(crate::names::Noun::Password, password, place).map(|plain| Found {
+        return judge(Noun::Password, password, place).map(|plain| Found {
             name: Some("user".to_owned()),
             sort: None,
             plain,
@@ -261,7 +206,7 @@ fn directive(line: &str) -> Option<Found> {
     if !DIRECTIVES.contains(&first.as_str()) {
         return None;
     }
-    let plain = judge(crate::names::Noun::Password, words.next()?, place)?;
+    let plain = judge(Noun::Password, words.next()?, place)?;
     Some(Found { name: Some(first), sort: None, plain })
 }
 
@@ -277,6 +222,9 @@ fn element(line: &str) -> Option<Found> {
 
 /// `Authorization: Basic …`, `proxy_set_header Authorization "Bearer …"`.
 fn header(line: &str) -> Option<Plain> {
+    if !["uthorization", "UTHORIZATION"].iter().any(|part| line.contains(part)) {
+        return None;
+    }
     let lower = line.to_ascii_lowercase();
     let at = lower.find("authorization")?;
     let scheme = ["basic ", "bearer "]
@@ -286,7 +234,7 @@ fn header(line: &str) -> Option<Plain> {
         .split(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ';' | ','))
         .next()?;
     let is_token = value.len() > 7 && !is_reference(value, Place::Script);
-    if is_token { judge(crate::names::Noun::Password, value, Place::Script) } else { None }
+    if is_token { judge(Noun::Password, value, Place::Script) } else { None }
 }
 
 /// Without a comment: a whole line, or what stands behind ` #`.
@@ -306,7 +254,8 @@ pub(crate) fn is_file(key: &str, value: &str) -> bool {
     let has_extension = key.rsplit_once('.').is_some_and(|(_, extension)| {
         matches!(
             extension,
-            "cfg"
+            "acl"
+                | "cfg"
                 | "cnf"
                 | "conf"
                 | "config"
@@ -314,6 +263,7 @@ pub(crate) fn is_file(key: &str, value: &str) -> bool {
                 | "hcl"
                 | "ini"
                 | "json"
+                | "pgpass"
                 | "properties"
                 | "sh"
                 | "sql"
@@ -360,6 +310,9 @@ mod tests {
         check("pod.yaml", "env:\n- name: DB_PASSWORD\n  value: hunter2", &["DB_PASSWORD"]);
         check(".env", "API_TOKEN=hunter2hunter2", &["API_TOKEN"]);
         check("nginx.conf", "proxy_set_header Authorization \"Basic aHVudGVyMjpodW50ZXIy\";", &["Authorization"]);
+        check("config.json", "{\"auths\": {\"registry.example\": {\"auth\": \"aHVudGVyMjpodW50ZXIy\"}}}", &["auth"]);
+        check(".pgpass", "db:5432:*:app:hunter2", &["pgpass"]);
+        check("userlist.txt", "\"app\" \"hunter2\"", &["userlist"]);
         check("app.toml", "url = \"postgres://a:hunter2@db/a\"", &["url"]);
         check(
             "a.txt",
@@ -388,6 +341,8 @@ mod tests {
             ("schema.json", "{\"password\": {\"type\": \"string\"}, \"token\": \"string\"}"),
             ("a.proto", "string password = 1;"),
             ("de.properties", "login.password=Passwort\nlogin.hint=Enter your password: now"),
+            ("messages_nl.properties", "password=Wachtwoord"),
+            (".pgpass", "# db:5432:*:app:hunter2"),
             ("de.json", "{\"password\": \"Enter your password\"}"),
             ("pg.conf", "password_encryption = scram-sha-256"),
             ("pg_hba.conf", "host all all 0.0.0.0/0 scram-sha-256"),

@@ -32,6 +32,8 @@ const SWITCHES: [&str; 24] = [
 ];
 /// Words for the type of a value, in schemas and code.
 const TYPES: [&str; 8] = ["binary", "bytes", "int", "integer", "object", "str", "string", "varchar"];
+/// Ends of names of files that hold secrets.
+const FILES: [&str; 9] = ["crt", "jks", "json", "key", "p12", "pem", "txt", "yaml", "yml"];
 /// How tools name a secret that they fetch from elsewhere.
 const REFERENCES: [&str; 26] = [
     "$__",
@@ -169,7 +171,10 @@ fn is_path(value: &str) -> bool {
     let begins = ["/", "./", "../", "~/"].iter().any(|begin| value.starts_with(begin));
     let drive = value.as_bytes().get(1..3) == Some(b":\\");
     let plain = value.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"/._-~ ".contains(&letter));
-    begins && plain || drive
+    let is_file = value.rsplit_once('.').is_some_and(|(name, extension)| {
+        !name.is_empty() && FILES.contains(&extension) && !value.contains(char::is_whitespace)
+    });
+    begins && plain || drive || is_file && plain
 }
 
 fn is_number(value: &str) -> bool {
@@ -269,6 +274,7 @@ mod tests {
                     "{{ .Values.password }}",
                     "/run/secrets/db",
                     "./password.txt",
+                    "password.txt",
                     "file:/x",
                     "vault:secret/data/db#password",
                     "%DB_PASSWORD%",

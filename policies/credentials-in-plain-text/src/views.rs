@@ -9,6 +9,8 @@ use portcullis_sdk::{Metadata, Objects, Present, View};
 use portcullis_workloads::{ContainerPort, ContainerView, EnvVar, VolumeMount};
 use serde::Deserialize;
 
+use crate::custom::Custom;
+
 /// Every kind that carries a pod template.
 pub(crate) type AnyWorkload = Workload<Container>;
 
@@ -19,10 +21,8 @@ pub enum Subject {
     Workload(AnyWorkload),
     /// What anybody may read.
     ConfigMap(ConfigMap),
-    /// The MinIO operator's tenant, from which it makes containers.
-    Tenant(Tenant),
-    /// The same in its first version.
-    OldTenant(OldTenant),
+    /// What an operator makes data stores of.
+    Custom(Custom),
 }
 
 /// A container: what it runs, and everything by which it could be given a secret.
@@ -98,40 +98,6 @@ pub struct ConfigMap {
     pub metadata: Metadata,
     /// Settings and files.
     pub data: BTreeMap<String, String>,
-}
-
-/// A tenant.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
-#[serde(default)]
-#[view(api_version = "minio.min.io/v2", kind = "Tenant", resource = "tenants")]
-pub struct Tenant {
-    /// Its name and annotations.
-    pub metadata: Metadata,
-    /// What is asked for.
-    pub spec: TenantSpec,
-}
-
-/// A tenant of version 1.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
-#[serde(default)]
-#[view(api_version = "minio.min.io/v1", kind = "Tenant", resource = "tenants")]
-pub struct OldTenant {
-    /// Its name and annotations.
-    pub metadata: Metadata,
-    /// What is asked for.
-    pub spec: TenantSpec,
-}
-
-/// What is asked of a tenant.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, View)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TenantSpec {
-    /// Variables of its containers.
-    pub env: Vec<EnvVar>,
-    /// Whether it gets certificates of the cluster; the operator's default is yes.
-    pub request_auto_cert: Option<bool>,
-    /// Certificates that come from elsewhere.
-    pub external_cert_secret: Present,
 }
 
 impl Container {

@@ -16,7 +16,8 @@ use portcullis_sdk::serde_json::{Value, json};
 /// What every secret of the cases holds, in any case; a private key's in base64 too.
 const MARKERS: [&str; 2] = ["hunter2", "ahvudgvymg"];
 /// Rules that are about secrets; the others are about switches.
-const RULES: [&str; 5] = ["environment-variable", "command-line", "url-credentials", "config-map", "annotation"];
+const RULES: [&str; 6] =
+    ["environment-variable", "command-line", "url-credentials", "config-map", "custom-resource", "annotation"];
 
 #[test]
 fn no_output_of_any_case_holds_a_secret() {

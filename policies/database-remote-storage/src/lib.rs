@@ -79,7 +79,8 @@ impl Policy for DatabaseRemoteStorage {
             }
         });
         let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "pacman"}, "spec": {"storageClassName": "csi-hostpath-sc", "accessModes": ["ReadWriteOnce"]}});
-        vec![Sample::create(set).with_cluster([class.clone()]), Sample::create(claim).with_cluster([class])]
+        let custom = json!({"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "orders", "namespace": "shop"}, "spec": {"instances": 3, "storage": {"size": "1Gi", "storageClass": "csi-hostpath-sc"}}});
+        [set, claim, custom].map(|object| Sample::create(object).with_cluster([class.clone()])).to_vec()
     }
 
     fn review(settings: &Settings, request: &Request<Self>, host: &Host, review: &mut Review<Self>) {

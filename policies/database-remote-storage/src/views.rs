@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_sdk::pod::{AccessMode, ClaimSpec, ClaimTemplate, Workload};
-use portcullis_sdk::{Metadata, Objects, Quantity, Tree, View, Visited};
+use portcullis_sdk::{Metadata, Objects, Quantity, Strict, Tree, View, Visited};
 use portcullis_workloads::custom::CustomResource;
 use portcullis_workloads::{ContainerView, PersistentVolumeSource, Volume};
 use serde::Deserialize;
@@ -142,8 +142,8 @@ impl<'de> Deserialize<'de> for VolumeSpec {
     /// Two readers of one object, which is small: a class's volumes are read by the hundred at most.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
-        let source = PersistentVolumeSource::deserialize(&value).map_err(serde::de::Error::custom)?;
-        let offer = Offer::deserialize(&value).map_err(serde::de::Error::custom)?;
+        let source = PersistentVolumeSource::deserialize(Strict(&value)).map_err(serde::de::Error::custom)?;
+        let offer = Offer::deserialize(Strict(&value)).map_err(serde::de::Error::custom)?;
         Ok(Self { source, offer })
     }
 }

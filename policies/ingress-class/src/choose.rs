@@ -97,7 +97,7 @@ fn named<'s>(settings: &'s Settings, request: &Request<IngressClassPolicy>) -> N
 
 /// The class that the API server would fill in. Of several default classes the
 /// newest counts, and of those of one second the first by name, as in its
-/// DefaultIngressClass since Kubernetes 1.27 (before, it refused the Ingress).
+/// DefaultIngressClass since Kubernetes 1.25 (kubernetes#110974; before, it refused the Ingress).
 /// A default class is an answer even where not all classes are known.
 fn cluster_default(host: &Host) -> Result<Option<String>, String> {
     let classes = host.list::<IngressClass>(Query::all());

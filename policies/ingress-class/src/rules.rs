@@ -55,7 +55,7 @@ pub enum Rule {
     LegacyAnnotation,
     /// more than one IngressClass is the default
     ///
-    /// An Ingress without a class then gets the newest of them, and before Kubernetes 1.27 it was refused: who installs a second controller takes over Ingresses that belonged to the first.
+    /// An Ingress without a class then gets the newest of them, and before Kubernetes 1.25 it was refused: who installs a second controller takes over Ingresses that belonged to the first.
     ///
     /// Leave the annotation `ingressclass.kubernetes.io/is-default-class` on one class.
     #[rule(

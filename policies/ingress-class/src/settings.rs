@@ -81,3 +81,32 @@ fn is_class_name(name: &str) -> bool {
     };
     name.len() <= 253 && name.split('.').all(is_label)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+    use portcullis_sdk::Settings as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_meant_is_refused_with_its_place() {
+        for (settings, paths) in [
+            (json!({}), vec![]),
+            (json!({"ingressClass": "nginx", "legacyAnnotation": "Move"}), vec![]),
+            (json!({"ingressClass": "Nginx"}), vec!["ingressClass"]),
+            (json!({"ingressClass": "-nginx"}), vec!["ingressClass"]),
+            (
+                json!({"byNamespace": [{"selector": {}, "ingressClass": "a"}, {"selector": {}, "ingressClass": ""}]}),
+                vec!["byNamespace[1].ingressClass"],
+            ),
+        ] {
+            let settings: Settings = serde_json::from_value(settings).unwrap();
+            let mut findings = SettingsFindings::default();
+            settings.validate(&mut findings);
+            let found: Vec<&str> = findings.0.iter().map(|finding| finding.path.as_str()).collect();
+            assert_eq!(found, paths, "{settings:?}");
+        }
+    }
+}

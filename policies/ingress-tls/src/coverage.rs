@@ -45,7 +45,9 @@ fn entries(settings: &Settings, ingress: &Ingress, review: &mut Review<IngressTl
     };
     for (index, tls) in ingress.spec.tls.iter().enumerate() {
         let path = FieldPath::fields(["spec", "tls"]).index(index);
-        let subject = format!("tls={}", if tls.hosts.is_empty() { "*".to_owned() } else { tls.hosts.join(",") });
+        let mut hosts: Vec<&str> = tls.hosts.iter().map(String::as_str).collect();
+        hosts.sort_unstable();
+        let subject = format!("tls={}", if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") });
         let missing = match (tls.hosts.is_empty(), tls.secret_name.is_empty()) {
             (_, true) => "secretName",
             (true, false) => "hosts",

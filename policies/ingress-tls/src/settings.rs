@@ -73,3 +73,29 @@ impl portcullis_sdk::Settings for Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+    use portcullis_sdk::Settings as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_meant_is_refused_with_its_place() {
+        for (settings, paths) in [
+            (json!({}), vec![]),
+            (json!({"expiryMarginDays": 36501}), vec!["expiryMarginDays"]),
+            (json!({"internalBackends": true, "backends": false}), vec!["internalBackends"]),
+            (json!({"plainHosts": ["*.test", "localhost"]}), vec![]),
+            (json!({"plainHosts": ["a.*.test", ""]}), vec!["plainHosts", "plainHosts"]),
+        ] {
+            let settings: Settings = serde_json::from_value(settings).unwrap();
+            let mut findings = SettingsFindings::default();
+            settings.validate(&mut findings);
+            let found: Vec<&str> = findings.0.iter().map(|finding| finding.path.as_str()).collect();
+            assert_eq!(found, paths, "{settings:?}");
+        }
+    }
+}

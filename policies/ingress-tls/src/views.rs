@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_sdk::{Objects, View};
-use serde::Deserialize;
+use portcullis_sdk::{Objects, Tree, View, Visited};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// What is reviewed.
 #[derive(Debug, Objects)]
@@ -110,11 +111,24 @@ pub(crate) struct SecretMetadata {
     pub(crate) name: String,
 }
 
-#[derive(Debug, Default, Deserialize, View)]
-#[serde(default)]
+/// `tls.crt` of a Secret's `data` or `stringData`, whatever shape they have: what a parser
+/// says of a shape that it didn't expect repeats the value.
+#[derive(Debug, Default)]
 pub(crate) struct SecretData {
-    #[serde(rename = "tls.crt")]
     pub(crate) certificate: Option<String>,
+}
+
+impl View for SecretData {
+    fn tree(_: &mut Visited) -> Tree {
+        Tree::field(CERTIFICATE, Tree::Value)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let held = Value::deserialize(deserializer)?;
+        Ok(Self { certificate: held.get(CERTIFICATE).and_then(Value::as_str).map(str::to_owned) })
+    }
 }
 
 /// A Service, as far as an Ingress forwards to it.
@@ -140,5 +154,7 @@ pub(crate) struct ServicePort {
     pub(crate) port: u32,
 }
 
+/// The key of the certificate.
+const CERTIFICATE: &str = "tls.crt";
 /// The path by which the Ingresses that name a Secret are found.
 pub(crate) const SECRET_NAME_KEY: &str = "spec.tls[*].secretName";

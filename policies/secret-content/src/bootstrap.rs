@@ -10,7 +10,8 @@ use crate::report::{About, Report};
 use crate::rules::Rule;
 use crate::{Judged, SECONDS_A_DAY, days};
 
-const NAMESPACE: &str = "kube-system";
+/// Where these Secrets live, and nowhere else.
+pub(crate) const NAMESPACE: &str = "kube-system";
 const NAME_PREFIX: &str = "bootstrap-token-";
 const ID: &str = "token-id";
 const SECRET: &str = "token-secret";

@@ -13,6 +13,9 @@ use crate::{Judged, entries, names};
 /// A longer value is a document, and a line break at its end belongs to it.
 const MAX_LINE_BYTES: usize = 256;
 
+/// A shorter name may stand in a random credential by chance.
+const MIN_USER_BYTES: usize = 3;
+
 /// Where in a value a credential was found.
 enum Found<'t> {
     Whole(&'t str),
@@ -39,10 +42,23 @@ pub(crate) fn judge(judged: &Judged<'_>, report: &mut Report<'_>) {
             .max_by_key(|(weakness, _)| *weakness);
         match worst {
             Some((weakness, found)) => say(weakness, &found, key, judged, report),
+            None if names::is_credential(key) && is_user_beside(text, judged) => {
+                let message = "holds the name of the user that stands beside it, or that with a few digits behind it";
+                let fix = "put in a random one: `openssl rand -base64 24`";
+                report.say(Level::Deny, Rule::WeakValue, About::Key(key), judged.values, message, fix);
+            }
             None if weak::holds_known_hash(text) => say(Weakness::KnownHash, &Found::Whole(text), key, judged, report),
             None => newline(key, value, judged, report),
         }
     }
+}
+
+/// Whether a credential is the name of a user in the same Secret, with or without digits and signs behind it.
+fn is_user_beside(credential: &str, judged: &Judged<'_>) -> bool {
+    let stem = |text: &str| text.trim().trim_end_matches(|c: char| !c.is_alphabetic()).to_lowercase();
+    let credential = stem(credential);
+    let users = judged.values.0.iter().filter(|(key, _)| names::is_user(key)).filter_map(|(_, value)| value.text());
+    credential.len() >= MIN_USER_BYTES && users.map(stem).any(|user| user == credential)
 }
 
 /// Judges a credential that was read out of a value.
@@ -71,7 +87,7 @@ fn found<'t>(key: &str, text: &'t str) -> Vec<Found<'t>> {
 
 fn weakness(found: &Found<'_>, judged: &Judged<'_>) -> Option<Weakness> {
     let credential = match found {
-        Found::Beside(text) => return weak::has_placeholder_form(text).then_some(Weakness::Placeholder),
+        Found::Beside(text) => return weak::is_placeholder_alone(text).then_some(Weakness::Placeholder),
         Found::Whole(text) | Found::Url(text) => text,
         Found::Entry(text) => text.as_str(),
     };

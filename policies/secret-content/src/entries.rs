@@ -61,7 +61,7 @@ fn of_line<'t>(line: &'t str, found: &mut Vec<Entry<'t>>) {
         }
         // `host=a password=b`, `Server=a;Password=b`, `jdbc:…?user=a&password=b`
         _ => {
-            let parts = line.split([';', '&', '?', ' ']).filter_map(|part| part.split_once('='));
+            let parts = line.split([';', '&', '?', ' ']).filter_map(|part| part.split_once('=')).take(MAX_ENTRIES);
             found.extend(parts.filter(|(name, _)| is_name(name)).map(|(name, value)| entry(name, value)));
         }
     }
@@ -88,6 +88,7 @@ fn unquoted(text: &str) -> &str {
 pub(crate) fn url_passwords(text: &str) -> Vec<&str> {
     text.split("://")
         .skip(1)
+        .take(MAX_ENTRIES)
         .filter_map(|rest| {
             let end = rest.find(|c: char| c.is_whitespace() || "/\"'?#,".contains(c)).unwrap_or(rest.len());
             let (login, _) = rest[..end].rsplit_once('@')?;
@@ -119,6 +120,13 @@ mod tests {
         assert_eq!(pairs("Server=db;Password=x")[1], ("Password".to_owned(), "x".to_owned()));
         assert_eq!(pairs("just a sentence: with a colon"), []);
         assert_eq!(pairs("c2VjcmV0"), []);
+    }
+
+    #[test]
+    fn what_is_data_and_not_settings_is_read_only_so_far() {
+        assert_eq!(entries(&"a=b&".repeat(5000)).len(), MAX_ENTRIES);
+        assert_eq!(entries(&"a: b\n".repeat(5000)).len(), MAX_ENTRIES);
+        assert_eq!(url_passwords(&"x://u:p@h ".repeat(5000)).len(), MAX_ENTRIES);
     }
 
     #[test]

@@ -67,9 +67,15 @@ const ABOUT_WORDS: [&str; 42] = [
 /// What names who logs in: as easily spoilt by a line break as the credential.
 const USER_WORDS: [&str; 4] = ["user", "username", "login", "email"];
 
+/// Words that make it the name of a Secret: `existingSecret`, `imagePullSecret`.
+const REFERENCE_WORDS: [&str; 3] = ["existing", "pull", "ref"];
+
 /// Whether a value under this key is a credential.
 pub(crate) fn is_credential(key: &str) -> bool {
     let words = words(key);
+    if words.iter().any(|word| REFERENCE_WORDS.contains(&word.as_str())) {
+        return false;
+    }
     words.last().is_some_and(|last| !ABOUT_WORDS.contains(&last.as_str())) && speaks_of_credentials(&words)
 }
 
@@ -77,6 +83,12 @@ pub(crate) fn is_credential(key: &str) -> bool {
 pub(crate) fn is_spoilt_by_newline(key: &str) -> bool {
     let words = words(key);
     speaks_of_credentials(&words) || words.iter().any(|word| USER_WORDS.contains(&word.as_str()))
+}
+
+/// Whether a value under this key is the name of who logs in: `username`, `database-admin-name`.
+pub(crate) fn is_user(key: &str) -> bool {
+    let words = words(key);
+    words.last().is_some_and(|last| last == "name" || USER_WORDS.contains(&last.as_str()))
 }
 
 fn speaks_of_credentials(words: &[String]) -> bool {
@@ -161,8 +173,20 @@ mod tests {
             "config.yaml",
             "",
             "TOKEN_TTL",
+            "existingSecret",
+            "imagePullSecret",
+            "passwordSecretRef",
         ] {
             assert!(!is_credential(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_key_says_whether_it_holds_a_user() {
+        for (key, is) in
+            [("username", true), ("database-admin-name", true), ("ADMIN_LOGIN", true), ("password", false), ("", false)]
+        {
+            assert_eq!(is_user(key), is, "{key}");
         }
     }
 

@@ -14,6 +14,13 @@ pub enum Rule {
     /// Put plain text into `stringData`, or encode the content once for `data`.
     #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data")]
     NotBase64,
+    /// what stands in `data` or `stringData` isn't text
+    ///
+    /// YAML makes numbers of digits and booleans of `yes`; the API server takes only text there, and refuses the Secret.
+    ///
+    /// Put it in quotes.
+    #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data")]
+    NotText,
     /// the type of the Secret asks for a key that isn't there
     ///
     /// What uses a typed Secret reads fixed keys. Without them the API server refuses the Secret, or whoever mounts it finds nothing.

@@ -25,6 +25,8 @@ pub struct Settings {
     pub trailing_newline: bool,
     /// Whether an annotation in which kubectl keeps the values is warned of.
     pub last_applied: bool,
+    /// Whether Secrets of kube-system are judged at admission too. Elsewhere (`portcullis check`, a scan) they always are.
+    pub kube_system: bool,
     /// If set, Secrets have to come from a tool that keeps them elsewhere: such labels, or such an owner.
     pub managed_by: Option<ManagedBy>,
 }
@@ -48,6 +50,7 @@ impl Default for Settings {
             ignored_keys: BTreeSet::new(),
             trailing_newline: true,
             last_applied: true,
+            kube_system: false,
             managed_by: None,
         }
     }
@@ -73,6 +76,35 @@ impl portcullis_sdk::Settings for Settings {
                 FieldPath::root().field("managedBy"),
                 "name `labels`, `owners` or both; with neither no Secret could be right",
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+    use portcullis_sdk::Settings as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_meant_is_refused_with_its_place() {
+        for (settings, paths) in [
+            (json!({}), vec![]),
+            (
+                json!({"expiryMarginDays": 36501, "bootstrapTokenDays": 40000}),
+                vec!["expiryMarginDays", "bootstrapTokenDays"],
+            ),
+            (json!({"weakValues": ["acme", " "]}), vec!["weakValues"]),
+            (json!({"managedBy": {}}), vec!["managedBy"]),
+            (json!({"managedBy": {"owners": ["SealedSecret"]}}), vec![]),
+        ] {
+            let settings: Settings = serde_json::from_value(settings).unwrap();
+            let mut findings = SettingsFindings::default();
+            settings.validate(&mut findings);
+            let found: Vec<&str> = findings.0.iter().map(|finding| finding.path.as_str()).collect();
+            assert_eq!(found, paths, "{settings:?}");
         }
     }
 }

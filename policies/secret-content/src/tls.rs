@@ -13,6 +13,9 @@ use crate::{Judged, SECONDS_A_DAY, days};
 /// RSA keys below this are refused by today's clients (Baseline Requirements 6.1.5).
 const FEWEST_RSA_BITS: usize = 2048;
 
+/// What clocks may differ by, in seconds: a certificate that was just issued begins now.
+const CLOCK_SKEW: u64 = 300;
+
 /// Judges `tls.crt` and `tls.key`, which are both there.
 pub(crate) fn judge(judged: &Judged<'_>, report: &mut Report<'_>) {
     let (Some(certificate), Some(key)) = (judged.values.bytes(TLS_CERTIFICATE), judged.values.bytes(TLS_KEY)) else {
@@ -141,7 +144,9 @@ fn validity(chain: &[Certificate], judged: &Judged<'_>, report: &mut Report<'_>)
         let message = format!("{which} runs out in {}", days(first.not_after - now));
         say(judged, report, Level::Warn, Rule::ExpiresSoon, &message, renew);
     }
-    if let Some(latest) = chain.iter().map(|certificate| certificate.not_before).max().filter(|begin| *begin > now) {
+    if let Some(latest) =
+        chain.iter().map(|certificate| certificate.not_before).max().filter(|begin| *begin > now + CLOCK_SKEW)
+    {
         let message = format!("holds a certificate that begins to hold only in {}", days(latest - now));
         say(
             judged,

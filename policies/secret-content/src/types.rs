@@ -28,50 +28,53 @@ const SSH_KEY: &str = "ssh-privatekey";
 const USER: &str = "username";
 const PASSWORD: &str = "password";
 
+/// Judges what a type is about, once its keys are there.
+type Judge = fn(&Judged<'_>, &mut Report<'_>);
+
 /// Judges the Secret by its type.
 pub(crate) fn judge(judged: &Judged<'_>, report: &mut Report<'_>) {
     encoding(judged, report);
-    match judged.secret.kind.as_str() {
-        "" | OPAQUE => opaque(judged, report),
-        TLS => {
-            if requires(judged, report, &[TLS_CERTIFICATE, TLS_KEY]) {
-                tls::judge(judged, report);
-            }
-        }
-        DOCKER_CONFIG_JSON => {
-            if requires(judged, report, &[DOCKER_CONFIG_JSON_KEY]) {
-                docker::judge(judged, report);
-            }
-        }
-        DOCKERCFG => {
-            if requires(judged, report, &[DOCKERCFG_KEY]) {
-                docker::judge_legacy(judged, report);
-            }
-        }
-        SSH_AUTH => {
-            if requires(judged, report, &[SSH_KEY]) {
-                ssh(judged, report);
-            }
-        }
-        BASIC_AUTH => basic_auth(judged, report),
-        BOOTSTRAP_TOKEN => bootstrap::judge(judged, report),
-        _ => {}
+    let (keys, judge): (&[&str], Judge) = match judged.secret.kind.as_str() {
+        "" | OPAQUE => (&[], opaque),
+        TLS => (&[TLS_CERTIFICATE, TLS_KEY], tls::judge),
+        DOCKER_CONFIG_JSON => (&[DOCKER_CONFIG_JSON_KEY], docker::judge),
+        DOCKERCFG => (&[DOCKERCFG_KEY], docker::judge_legacy),
+        SSH_AUTH => (&[SSH_KEY], ssh),
+        BASIC_AUTH => (&[], basic_auth),
+        BOOTSTRAP_TOKEN => (&[], bootstrap::judge),
+        _ => return,
+    };
+    if requires(judged, report, keys) {
+        judge(judged, report);
     }
 }
 
-/// Every value of `data` is base64.
+/// Every value is text, and that of `data` base64.
 fn encoding(judged: &Judged<'_>, report: &mut Report<'_>) {
-    for (key, value) in &judged.values.0 {
-        // What SOPS encrypted is decrypted before it is applied, and then is base64.
-        if value.bytes.is_none() && !weak::is_encrypted(&value.written) {
+    for (field, held) in [("data", &judged.secret.data), ("stringData", &judged.secret.string_data)] {
+        if !held.is_object() && !held.is_null() {
+            let path = FieldPath::root().field(field);
+            let message = "isn't a map of keys and texts, so the API server refuses it";
             report.say(
                 Level::Deny,
-                Rule::NotBase64,
-                About::Key(key),
+                Rule::NotText,
+                About::Field(field, &path),
                 judged.values,
-                "isn't base64, and everything in `data` must be",
-                "move it to `stringData`, where it may be plain text, or encode it",
+                message,
+                "write a key and its text on a line each",
             );
+        }
+    }
+    for (key, value) in &judged.values.0 {
+        let about = About::Key(key);
+        if !value.is_text {
+            let message = "is a number, a boolean or a structure, and the API server takes only text";
+            report.say(Level::Deny, Rule::NotText, about, judged.values, message, "put it in quotes");
+        // What SOPS encrypted is decrypted before it is applied, and then is base64.
+        } else if value.bytes.is_none() && !weak::is_encrypted(&value.written) {
+            let message = "isn't base64, and everything in `data` must be";
+            let fix = "move it to `stringData`, where it may be plain text, or encode it";
+            report.say(Level::Deny, Rule::NotBase64, about, judged.values, message, fix);
         }
     }
 }

@@ -14,10 +14,12 @@ use crate::views::Secret;
 pub(crate) struct Value {
     /// The field that it comes from.
     pub(crate) path: FieldPath,
-    /// What it is, decoded; `None` where it isn't base64.
+    /// What it is, decoded; `None` where it isn't text, or isn't base64.
     pub(crate) bytes: Option<Vec<u8>>,
-    /// As it stands in the field.
+    /// As it stands in the field; a number as it would be written.
     pub(crate) written: String,
+    /// Whether it is text, as it must be.
+    pub(crate) is_text: bool,
 }
 
 /// All values, by key.
@@ -26,15 +28,17 @@ pub(crate) struct Values(pub(crate) BTreeMap<String, Value>);
 
 impl Values {
     pub(crate) fn of(secret: &Secret) -> Self {
-        let encoded = secret.data.iter().map(|(key, written)| {
+        let encoded = fields(&secret.data).map(|(key, held)| {
+            let (written, is_text) = written(held);
             // The API server passes over line breaks, as Go's decoder does.
             let dense: String = written.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();
-            let bytes = BASE64_STANDARD.decode(dense).ok();
-            (key.clone(), Value { path: FieldPath::root().field("data").key(key), bytes, written: written.clone() })
+            let bytes = BASE64_STANDARD.decode(dense).ok().filter(|_| is_text);
+            (key.clone(), Value { path: FieldPath::root().field("data").key(key), bytes, written, is_text })
         });
-        let plain = secret.string_data.iter().map(|(key, written)| {
-            let path = FieldPath::root().field("stringData").key(key);
-            (key.clone(), Value { path, bytes: Some(written.clone().into_bytes()), written: written.clone() })
+        let plain = fields(&secret.string_data).map(|(key, held)| {
+            let (written, is_text) = written(held);
+            let bytes = is_text.then(|| written.clone().into_bytes());
+            (key.clone(), Value { path: FieldPath::root().field("stringData").key(key), bytes, written, is_text })
         });
         Self(encoded.chain(plain).collect())
     }
@@ -51,6 +55,20 @@ impl Values {
     /// The text of a key that is there, can be decoded and is text.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         std::str::from_utf8(self.bytes(key)?).ok()
+    }
+}
+
+/// The members of `data` or `stringData`.
+fn fields(map: &serde_json::Value) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+    map.as_object().into_iter().flatten()
+}
+
+/// A value as it is written, and whether it is text; null is no value, as to the API server.
+fn written(held: &serde_json::Value) -> (String, bool) {
+    match held {
+        serde_json::Value::String(text) => (text.clone(), true),
+        serde_json::Value::Null => (String::new(), true),
+        other => (other.to_string(), false),
     }
 }
 

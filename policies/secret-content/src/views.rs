@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use portcullis_sdk::View;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A Secret.
 #[derive(Debug, Deserialize, View)]
@@ -15,11 +16,12 @@ pub struct Secret {
     /// Absent and empty mean `Opaque`.
     #[serde(default, rename = "type")]
     pub(crate) kind: String,
+    /// Of any shape, as is `string_data`: what a parser says of a shape that it didn't expect repeats the value.
     #[serde(default)]
-    pub(crate) data: BTreeMap<String, String>,
+    pub(crate) data: Value,
     /// What the API server merges into `data`; it is there in files only.
     #[serde(default, rename = "stringData")]
-    pub(crate) string_data: BTreeMap<String, String>,
+    pub(crate) string_data: Value,
     #[serde(default)]
     pub(crate) immutable: bool,
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 const MAX_CREDENTIAL_BYTES: usize = 200;
 /// Letters in a row that nobody's generator makes: `sk-xxxx…`.
 const MASK_RUN: usize = 4;
+/// A longer row of words may be a passphrase that was thrown with dice.
+const MAX_WEAK_BYTES: usize = 24;
 /// Longest text that is cut into words.
 const MAX_WORDS_BYTES: usize = 64;
 
@@ -35,7 +37,7 @@ pub(crate) fn judge(text: &str, own: &BTreeSet<String>) -> Option<Weakness> {
     if text.is_empty() || text.len() > MAX_CREDENTIAL_BYTES || text.contains('\n') {
         return None;
     }
-    if has_placeholder_form(text) {
+    if is_template(text) || is_masked(text) || is_order(text) {
         return Some(Weakness::Placeholder);
     }
     let is_listed = lines(WELL_KNOWN).any(|known| known.eq_ignore_ascii_case(text))
@@ -46,13 +48,15 @@ pub(crate) fn judge(text: &str, own: &BTreeSet<String>) -> Option<Weakness> {
     by_words(text)
 }
 
-/// Whether a text has the form of a placeholder, whatever it stands for.
-pub(crate) fn has_placeholder_form(text: &str) -> bool {
+/// Whether a text is nothing but a placeholder, whatever it stands for. Stricter than for a
+/// credential: scripts and settings hold variables that are meant.
+pub(crate) fn is_placeholder_alone(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty()
-        && text.len() <= MAX_CREDENTIAL_BYTES
-        && !text.contains('\n')
-        && (is_template(text) || is_masked(text) || is_order(text))
+    let is_variable = [("${", "}"), ("{{", "}}")].into_iter().any(|(open, close)| {
+        let inside = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        inside.is_some_and(|inside| !inside.is_empty() && !inside.contains(['{', '}', '$', '\n']))
+    });
+    text.len() <= MAX_CREDENTIAL_BYTES && (is_variable || is_bracketed(text) || is_order(text))
 }
 
 /// Whether a text says to change it, which no value does that was meant.
@@ -81,11 +85,10 @@ fn is_template(text: &str) -> bool {
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c));
     let between = |open: &str, close: &str| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-    let is_whole = [("<", ">"), ("[", "]"), ("%", "%"), ("@", "@"), ("__", "__"), ("%%", "%%"), ("<<", ">>")]
+    let is_whole = [("[", "]"), ("%", "%"), ("@", "@"), ("__", "__"), ("%%", "%%"), ("<<", ">>")]
         .into_iter()
         .filter_map(|(open, close)| between(open, close))
-        .any(is_name)
-        || between("<", ">").is_some_and(|inside| inside.contains(' ') && !inside.contains(['<', '>']));
+        .any(is_name);
     let is_variable = text.strip_prefix('$').is_some_and(|name| {
         name.len() > 2 && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
     });
@@ -94,7 +97,14 @@ fn is_template(text: &str) -> bool {
             text.split_once(open).and_then(|(_, rest)| rest.split_once(close)).map(|(inside, _)| inside.trim());
         inside.is_some_and(|inside| inside.starts_with(|c: char| c.is_ascii_alphabetic() || "._-#".contains(c)))
     });
-    is_whole || is_variable || holds
+    is_whole || is_variable || holds || is_bracketed(text)
+}
+
+/// `<password>`, `<your password>`; not XML.
+fn is_bracketed(text: &str) -> bool {
+    text.strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'))
+        .is_some_and(|inside| !inside.is_empty() && !inside.contains(['<', '>', '=', '/', '"', '\'', ':', '\n']))
 }
 
 /// Whether what is secret in it was crossed out.
@@ -144,7 +154,7 @@ fn by_words(text: &str) -> Option<Weakness> {
     let reached = |sort: u8| (0..4_u8).any(|set| met[dense.len()] & (1 << set) != 0 && set & sort != 0);
     if reached(MARKER) {
         Some(Weakness::Placeholder)
-    } else if reached(CORE) {
+    } else if reached(CORE) && dense.len() <= MAX_WEAK_BYTES {
         Some(Weakness::WellKnown)
     } else {
         None
@@ -287,10 +297,78 @@ mod tests {
                 "Qx-xXq",
                 "q<b>7c",
                 "service-account",
+                "freedom-winter-master-star-summer",
             ],
             None,
         );
         assert_eq!(judge(&"password".repeat(40), &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn under_any_key_only_what_is_nothing_else_is_a_placeholder() {
+        for text in ["<your host>", "${DB_HOST}", "{{ .Values.host }}", "changeme", "REPLACE_ME", " <user>\n"] {
+            assert!(is_placeholder_alone(text), "{text}");
+        }
+        for text in [
+            "exec ${JAVA_HOME}/bin/java",
+            "${A}-${B}",
+            "echo $(date)",
+            "[default]",
+            "---",
+            "xxxx",
+            "<a b='c'/>",
+            "<config/>",
+            "",
+            "{}",
+            "<>",
+        ] {
+            assert!(!is_placeholder_alone(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_people_make_up_is_made_of_words() {
+        for text in [
+            "mypassw0rd",
+            "pass123",
+            "adminpass",
+            "admin@123",
+            "Admin@1234",
+            "rootroot",
+            "root123",
+            "secretpassword",
+            "s3cr3tp@ss",
+            "p4ssw0rd",
+            "test1234",
+            "testpassword",
+            "postgrespw",
+            "mongoadmin",
+            "Welcome1",
+            "Welcome@123",
+            "wordpress",
+            "wp_password",
+            "app-password",
+            "userpass",
+            "dbpassword",
+            "mysql123",
+            "abc123",
+            "qwerty123",
+            "secret-token",
+            "jwtsecret",
+            "dev-secret",
+            "very-secret",
+            "super-secret-key",
+            "notsecure",
+            "foobar",
+            "grafana",
+            "airflow",
+            "summer2024",
+            "Password2024!",
+            "default-token",
+            "admin-secret",
+        ] {
+            assert!(judge(text, &BTreeSet::new()).is_some(), "{text}");
+        }
     }
 
     #[test]

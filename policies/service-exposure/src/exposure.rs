@@ -50,6 +50,31 @@ impl Exposure {
     }
 }
 
+/// Words by which the Services of Ingress controllers and Gateways are known: they are the way in.
+const WAYS_IN: [&str; 10] = [
+    "ambassador",
+    "contour",
+    "emissary",
+    "envoy",
+    "gateway",
+    "haproxy",
+    "ingress",
+    "ingressgateway",
+    "kong",
+    "traefik",
+];
+
+/// Whether a Service is the way into the cluster, by its name, its labels or those of its pods.
+pub(crate) fn is_way_in(service: &Service) -> bool {
+    let metadata = &service.metadata;
+    let labels = metadata.labels.iter().chain(&service.spec.selector);
+    let telling = labels
+        .filter(|(key, _)| matches!(key.rsplit('/').next(), Some("app" | "name" | "component" | "part-of" | "istio")));
+    let mut names = telling.map(|(_, value)| value.as_str()).chain([metadata.display_name()]);
+    let is_gateway = metadata.labels.contains_key("gateway.networking.k8s.io/gateway-name");
+    is_gateway || names.any(|name| name.split(['-', '_', '.']).any(|word| WAYS_IN.contains(&word)))
+}
+
 fn is_internal(service: &Service) -> bool {
     let asked = INTERNAL.iter().any(|(annotation, wanted)| {
         let value = service.metadata.annotations.get(*annotation).map(String::as_str);

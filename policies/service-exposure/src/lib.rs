@@ -66,7 +66,8 @@ impl Policy for ServiceExposure {
         let Some(object) = &request.object else { return };
         let attributes = &request.attributes;
         let (namespace, namespace_labels) = (attributes.namespace.as_deref(), attributes.namespace_labels.as_ref());
-        let mut reporter = Reporter { settings, host, namespace, namespace_labels, review };
+        let mut reporter =
+            Reporter { settings, operation: request.operation, host, namespace, namespace_labels, review };
         match object {
             Subject::Service(service) => reporter.service(service),
             Subject::Ingress(ingress) => reporter.ingress(ingress),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_sdk::{FieldPath, Host, Level, Metadata, Review};
+use portcullis_sdk::{Edit, FieldPath, Host, Level, Metadata, Operation, Review};
 
 use crate::ServiceExposure;
 use crate::cluster::{selected, selecting};
-use crate::exposure::Exposure;
+use crate::exposure::{Exposure, is_way_in};
 use crate::rules::Rule;
 use crate::settings::{ServiceType, Settings};
 use crate::stores::{Behind, behind, behind_port, display, has_store, of_number};
@@ -18,6 +18,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 /// What judges: the settings, the cluster, and where the findings go.
 pub(crate) struct Reporter<'a> {
     pub(crate) settings: &'a Settings,
+    pub(crate) operation: Operation,
     pub(crate) host: &'a Host,
     pub(crate) namespace: Option<&'a str>,
     pub(crate) namespace_labels: Option<&'a BTreeMap<String, String>>,
@@ -39,6 +40,7 @@ impl Reporter<'_> {
         self.addresses(&external, behind.as_ref());
         match &behind {
             Some(behind) => self.data_store(service, exposure, behind),
+            None if is_way_in(service) => {}
             None => self.other(exposure, &namespace),
         }
     }
@@ -109,12 +111,16 @@ impl Reporter<'_> {
         };
         let message =
             format!("Service `{}` leads to {system} at port `{port}` ({why}), {how}", service.metadata.display_name());
+        let path = FieldPath::fields(["spec", "type"]);
+        // Node ports and the like would have to go too, and what the cluster filled in can't be told from what was asked for.
+        let is_certain = self.operation == Operation::Create && service.spec.is_inside_but_for_its_type();
+        let edits = is_certain.then(|| Edit::Replace(path.clone(), "ClusterIP".into()));
         self.review
             .find(rule, level, message)
-            .at(&FieldPath::fields(["spec", "type"]))
+            .at(&path)
             .subject("type")
             .value(type_of(exposure))
-            .fix("use `type: ClusterIP`, and `kubectl port-forward` to look in from outside");
+            .fix_with("use `type: ClusterIP`, and `kubectl port-forward` to look in from outside", edits);
     }
 
     /// What an exposure of a data store comes to.

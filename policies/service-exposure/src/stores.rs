@@ -24,9 +24,9 @@ pub(crate) struct Behind {
 }
 
 /// Ports of systems that other programs have as well: they need a name that says so too.
-const SHARED_PORTS: [i64; 25] = [
-    389, 636, 1883, 2049, 3050, 3100, 3301, 4150, 5000, 5433, 6650, 7474, 7700, 8086, 8091, 8108, 8123, 8200, 8300,
-    8301, 8428, 8500, 8983, 9000, 50000,
+const SHARED_PORTS: [i64; 28] = [
+    1729, 4567, 11300, 389, 636, 1883, 2049, 3050, 3100, 3301, 4150, 5000, 5433, 6650, 7474, 7700, 8086, 8091, 8108,
+    8123, 8200, 8300, 8301, 8428, 8500, 8983, 9000, 50000,
 ];
 /// Ports at which data stores show pages to people or metrics to Prometheus.
 const PAGE_PORTS: [i64; 20] = [

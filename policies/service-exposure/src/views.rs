@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_sdk::pod::Workload;
 use portcullis_sdk::serde_json::Value;
-use portcullis_sdk::{Metadata, Objects, View};
+use portcullis_sdk::{Metadata, Objects, Present, View};
 use portcullis_workloads::ContainerView;
 use serde::Deserialize;
 
@@ -50,7 +50,31 @@ pub struct ServiceSpec {
     /// Who may reach its load balancer, as CIDRs.
     pub load_balancer_source_ranges: Vec<String>,
     /// Which controller makes the load balancer.
-    pub load_balancer_class: Option<String>,
+    pub load_balancer_class: Present,
+    /// Its address.
+    #[serde(rename = "loadBalancerIP")]
+    pub load_balancer_ip: Present,
+    /// Whether a load balancer needs node ports.
+    pub allocate_load_balancer_node_ports: Present,
+    /// How what comes from outside is led to pods.
+    pub external_traffic_policy: Present,
+    /// Where the load balancer asks for health.
+    pub health_check_node_port: Present,
+}
+
+impl ServiceSpec {
+    /// Whether it is a valid `ClusterIP` by its type alone: nothing else speaks of a way in.
+    pub(crate) fn is_inside_but_for_its_type(&self) -> bool {
+        let marks = [
+            self.load_balancer_class,
+            self.load_balancer_ip,
+            self.allocate_load_balancer_node_ports,
+            self.external_traffic_policy,
+            self.health_check_node_port,
+        ];
+        let node_ports = self.ports.iter().any(|port| port.node_port.is_some());
+        !node_ports && self.load_balancer_source_ranges.is_empty() && !marks.iter().any(|mark| mark.0)
+    }
 }
 
 /// A port of a Service.

@@ -4,7 +4,7 @@
 //! ```text
 //! StorageClass ─► provisioner (catalogue, CSIDriver, Deployments) ─┐
 //!              ─► default mark (other classes) ────────────────────┼─► findings, audit annotations
-//! PersistentVolume ─► source, node affinity ───────────────────────┘
+//! PersistentVolume ─► source, driver, node affinity ───────────────┘
 //! ```
 //! Invariants: every look-up is optional, and what the cluster didn't tell is
 //! never reported; on UPDATE only what can change on an existing object is
@@ -81,7 +81,7 @@ impl Policy for StorageClassRules {
         }
         match object {
             Object::Class(class) => class::judge(settings, class, request.operation, host, review),
-            Object::Volume(volume) => volume::judge(settings, volume, request.operation, review),
+            Object::Volume(volume) => volume::judge(settings, volume, request.operation, host, review),
         }
     }
 }

@@ -37,9 +37,9 @@ pub enum Rule {
     /// Use an allowed provisioner, or ask for this one to be added to `allowedProvisioners`.
     #[rule(severity = "high", url = "https://kubernetes.io/docs/concepts/storage/storage-classes/#provisioner")]
     ProvisionerNotAllowed,
-    /// nobody is known to provision under this name
+    /// nobody is known to provision or mount volumes under this name
     ///
-    /// The cluster has no CSI driver of this name, no Deployment announces it, and the catalogue doesn't know it. Claims of the class would wait for a volume for ever.
+    /// The cluster has no CSI driver of this name, no Deployment announces it, and the catalogue doesn't know it. Claims of the class would wait for a volume for ever, and pods for a volume of the driver.
     ///
     /// Check the spelling, install the driver first, or name the provisioner in `localProvisioners` or `remoteProvisioners` so that it is known.
     #[rule(severity = "medium", url = "https://kubernetes.io/docs/concepts/storage/storage-classes/#provisioner")]

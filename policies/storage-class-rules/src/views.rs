@@ -73,6 +73,8 @@ pub struct VolumeSpec {
 pub struct VolumeLife {
     /// `Retain` where it isn't set.
     pub persistent_volume_reclaim_policy: Option<String>,
+    /// How it may be mounted.
+    pub access_modes: Vec<String>,
     /// The claim that it is for.
     pub claim_ref: ClaimReference,
 }

@@ -1,14 +1,14 @@
 //! What can be wrong with a PersistentVolume. Nothing of it can be mended once
 //! it exists, so an update only says where it is.
 
-use portcullis_sdk::{FieldPath, Operation};
+use portcullis_sdk::{Answer, Edit, FieldPath, Host, Operation};
 use portcullis_workloads::{Locality, NodeAffinity, VolumeSource, of_persistent_volume};
 
 use crate::Findings;
 use crate::PROVISIONED_BY;
 use crate::rules::Rule;
 use crate::settings::{Settings, is_named};
-use crate::views::PersistentVolume;
+use crate::views::{CsiDriver, PersistentVolume};
 
 /// Labels of more than one node (k8s.io/api/core/v1/well_known_labels.go), the older names too.
 const AREA_LABELS: [&str; 4] = [
@@ -20,6 +20,7 @@ const AREA_LABELS: [&str; 4] = [
 /// `persistentVolumeReclaimPolicy`; Recycle is deprecated, and still taken.
 const RECLAIM_POLICIES: [&str; 3] = ["Retain", "Delete", "Recycle"];
 
+const ACCESS_MODES: [&str; 4] = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
 /// Sources that Kubernetes no longer has, with the version that was the first
 /// without (kubernetes/website:content/en/docs/concepts/storage/persistent-volumes.md).
 const REMOVED_SOURCES: [(&str, &str); 8] = [
@@ -34,16 +35,23 @@ const REMOVED_SOURCES: [(&str, &str); 8] = [
 ];
 
 /// Judges a volume.
-pub(crate) fn judge(settings: &Settings, volume: &PersistentVolume, operation: Operation, review: &mut Findings) {
+pub(crate) fn judge(
+    settings: &Settings,
+    volume: &PersistentVolume,
+    operation: Operation,
+    host: &Host,
+    review: &mut Findings,
+) {
     review.audit("storage", storage(settings, volume));
     if operation != Operation::Create {
         return;
     }
     sources(volume, review);
     removed(volume, review);
-    reclaim_policy(volume, review);
+    words(volume, review);
     match &volume.spec.source.source {
         Some(VolumeSource::Field("local")) => affinity(volume, review),
+        Some(VolumeSource::Csi { driver }) => unknown_driver(settings, volume, driver, host, review),
         Some(VolumeSource::HostPath { path }) => host_path(settings, volume, path, review),
         _ => {}
     }
@@ -103,15 +111,30 @@ fn removed(volume: &PersistentVolume, review: &mut Findings) {
         .fix("describe it as a volume of the CSI driver that took its place");
 }
 
-fn reclaim_policy(volume: &PersistentVolume, review: &mut Findings) {
-    let policy = volume.spec.life.persistent_volume_reclaim_policy.as_deref();
-    let Some(value) = policy.filter(|value| !RECLAIM_POLICIES.contains(value)) else { return };
-    review
-        .deny(Rule::UnknownValue, format!("`{value}` is no persistentVolumeReclaimPolicy; Retain and Delete are"))
-        .at(&FieldPath::fields(["spec", "persistentVolumeReclaimPolicy"]))
-        .subject("field=persistentVolumeReclaimPolicy")
-        .value(value)
-        .fix("write Retain or Delete");
+/// Words that are read exactly.
+fn words(volume: &PersistentVolume, review: &mut Findings) {
+    let life = &volume.spec.life;
+    let spec = FieldPath::root().field("spec");
+    if let Some(policy) = &life.persistent_volume_reclaim_policy {
+        let field = "persistentVolumeReclaimPolicy";
+        unknown(field, &spec.field(field), policy, &RECLAIM_POLICIES, review);
+    }
+    for (index, mode) in life.access_modes.iter().enumerate() {
+        unknown("accessModes", &spec.field("accessModes").index(index), mode, &ACCESS_MODES, review);
+    }
+}
+
+fn unknown(field: &str, path: &FieldPath, word: &str, known: &[&str], review: &mut Findings) {
+    if known.contains(&word) {
+        return;
+    }
+    let all = known.join(", ");
+    let finding = review.deny(Rule::UnknownValue, format!("`{word}` is no value of {field}; {all} are"));
+    finding.at(path).subject(format!("field={field},{word}")).value(word);
+    match known.iter().find(|known| known.eq_ignore_ascii_case(word)) {
+        Some(meant) => finding.fix_with(format!("write {meant}"), [Edit::Replace(path.clone(), (*meant).into())]),
+        None => finding.fix(format!("write one of {all}")),
+    };
 }
 
 fn affinity(volume: &PersistentVolume, review: &mut Findings) {
@@ -142,6 +165,23 @@ fn names_only_areas(affinity: &NodeAffinity) -> bool {
         !requirements.is_empty()
             && requirements.iter().all(|requirement| AREA_LABELS.contains(&requirement.key.as_str()))
     })
+}
+
+/// A driver that neither the catalogue nor the cluster knows mounts nothing.
+fn unknown_driver(settings: &Settings, volume: &PersistentVolume, driver: &str, host: &Host, review: &mut Findings) {
+    if settings.provisioners().knows(driver) || !matches!(host.get::<CsiDriver>(driver), Answer::Absent) {
+        return;
+    }
+    let message = format!(
+        "volume `{}` is of the CSI driver `{driver}`, which the cluster doesn't have and the catalogue doesn't know",
+        volume.metadata.name
+    );
+    review
+        .warn(Rule::ProvisionerUnknown, message)
+        .at(&FieldPath::fields(["spec", "csi", "driver"]))
+        .subject("driver")
+        .value(driver)
+        .fix("check the spelling, or install the driver first");
 }
 
 /// For development only (R13). What a provisioner made was decided with its class.

@@ -143,7 +143,7 @@ pub(crate) struct StoragePlace {
     pub(crate) host_path: &'static [&'static str],
     /// What it means where there is no claim.
     pub(crate) absent: Absent,
-    /// Unless one of these is set.
+    /// Unless one of these conditions holds.
     pub(crate) unless: &'static [&'static str],
 }
 

@@ -70,6 +70,14 @@ pub fn is_credential_variable(name: &str) -> bool {
     CREDENTIAL_VARIABLES.binary_search(&name).is_ok()
 }
 
+/// Whether a variable with this value opens some data store, for want of a password or for good.
+#[must_use]
+pub fn opens_a_data_store(name: &str, value: &str) -> bool {
+    let is_it = |term: &Term| matches!(term.switch, Switch::Environment(known, wanted) if !term.absent && known == name && means(value, wanted));
+    let ways = CREDENTIALS.iter().flat_map(|(_, known)| known.ways.iter());
+    ways.filter(|way| way.iter().filter(|term| !term.absent).count() == 1).any(|way| way.iter().any(is_it))
+}
+
 fn of(store: &DataStore<'_>) -> Option<Credentials> {
     store.system().and_then(|system| catalogue::find(CREDENTIALS, system.name))
 }
@@ -187,6 +195,8 @@ mod tests {
     fn variables_of_the_catalogue_are_credentials() {
         assert!(is_credential_variable("RABBITMQ_ERLANG_COOKIE"));
         assert!(!is_credential_variable("MINIO_ROOT_USER"));
+        assert!(opens_a_data_store("POSTGRES_HOST_AUTH_METHOD", "trust"));
+        assert!(!opens_a_data_store("POSTGRES_HOST_AUTH_METHOD", "scram-sha-256"));
         assert!(CREDENTIALS.iter().all(|(_, known)| known.ways.iter().all(|way| way.iter().any(|term| !term.absent))));
     }
 }

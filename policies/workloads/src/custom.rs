@@ -228,7 +228,7 @@ fn storage(root: &Node<'_>, place: &StoragePlace) -> Vec<Storage> {
             }));
         }
         if found.len() == before {
-            let is_other = place.unless.iter().any(|path| node.all(path).iter().any(|node| is_set(node.value)));
+            let is_other = place.unless.iter().any(|condition| holds(condition, &node, root));
             found.extend(absent(&node, place).filter(|_| !is_other));
         }
     }

@@ -27,7 +27,9 @@ mod volume;
 pub use catalogue::Role;
 pub use command::split_script;
 pub use container::{ContainerPort, ContainerView, EnvVar, VolumeDevice, VolumeMount};
-pub use credentials::{SwitchedOff, authentication_off, credential_flags, is_credential_variable, lacks_credentials};
+pub use credentials::{
+    SwitchedOff, authentication_off, credential_flags, is_credential_variable, lacks_credentials, opens_a_data_store,
+};
 pub use data::{DataVolume, Holding, PodStorage, data_volumes};
 pub use image::Image;
 pub use locality::{Locality, NodeAffinity, Provisioners, matches_pattern, of_persistent_volume};

@@ -172,6 +172,12 @@ fn where_nothing_is_said_the_operators_default_counts() {
         ],
     );
     nothing(
+        "elasticsearch.k8s.elastic.co/v1",
+        "Elasticsearch",
+        json!({"nodeSets": [{"name": "hot", "podTemplate": {"spec": {"volumes": [{"name": "certificates", "emptyDir": {}}]}}}]}),
+        &["spec.nodeSets[hot] default at spec.nodeSets[0].volumeClaimTemplates"],
+    );
+    nothing(
         "rabbitmq.com/v1beta1",
         "RabbitmqCluster",
         json!({}),
@@ -268,7 +274,10 @@ fn the_table_is_as_wide_as_promised_and_of_known_systems() {
     for row in rows(STORAGE) {
         let place = row[1];
         let paths = row.iter().skip(2).flat_map(|cell| cell.split([',', '&', ' '])).filter(|path| path.contains('['));
-        assert!(place.starts_with("spec") && paths.clone().all(|path| path.ends_with("[*]")), "{row:?}");
+        assert!(
+            place.starts_with("spec") && paths.clone().all(|path| !path.replace("[*]", "").contains(['[', ']'])),
+            "{row:?}"
+        );
     }
 }
 
@@ -337,5 +346,34 @@ fn put(object: &mut Value, path: &str, value: Value) {
     }
     if !(value == json!({}) && at.is_object()) {
         *at = value;
+    }
+}
+
+#[test]
+fn nothing_that_an_object_holds_keeps_it_from_being_read() {
+    let values = [json!(null), json!(7), json!(-0.5), json!(""), json!("x"), json!([]), json!([[]]), json!([null, 7])];
+    let values = values.into_iter().chain([json!({}), json!({"a": [1]}), json!(true)]).collect::<Vec<_>>();
+    for row in rows(STORAGE) {
+        let kind = rows(KINDS).find(|kind| format!("{}.{}", kind[2], kind[0]) == row[0]).unwrap();
+        let gvk = GroupVersionKind {
+            group: kind[0].to_owned(),
+            version: kind[3].split(',').next().unwrap().to_owned(),
+            kind: kind[1].to_owned(),
+        };
+        let at = row[1];
+        let (claim, _) = row[3].split_once(' ').unwrap_or((row[3], ""));
+        let named = row[4].split(',').next().unwrap();
+        let paths = [at.to_owned(), format!("{at}.{claim}"), format!("{at}.{claim}.{named}")];
+        let below =
+            ["storageClassName", "spec", "spec.storageClassName", "spec.accessModes", "resources.requests.storage"];
+        let below = below.map(|below| format!("{at}.{claim}.{below}"));
+        for path in paths.iter().chain(&below) {
+            for value in &values {
+                let mut object = json!({});
+                put(&mut object, path, value.clone());
+                let read = CustomResource::read(&gvk, &object.to_string());
+                assert!(matches!(read, Some(Ok(_))), "{path}: {object}");
+            }
+        }
     }
 }

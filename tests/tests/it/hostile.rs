@@ -22,7 +22,7 @@ use crate::server::{TestServer, engine, engine_with};
 
 /// A policy of the guest and what the server says of it; `None` where it does
 /// nothing wrong. One that the guest has and this table hasn't fails the test.
-pub(crate) const BEHAVIOURS: &[(&str, Option<&str>)] = &[
+const BEHAVIOURS: &[(&str, Option<&str>)] = &[
     ("good", None),
     ("changed-by-warm-up", None),
     ("endless-loop", Some("ran longer than its timeout of 400 ms")),
@@ -58,7 +58,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Option<&str>)] = &[
 
 /// Those that only their timeout ends; the others get time enough to be what
 /// they are on a busy machine.
-pub(crate) const ENDLESS: [&str; 3] = ["endless-loop", "endless-log", "memory-fill"];
+const ENDLESS: [&str; 3] = ["endless-loop", "endless-log", "memory-fill"];
 
 /// What look-ups find: `look-up` its ConfigMap, the built-in policies a class.
 const CLUSTER: &str = r#"
@@ -160,7 +160,7 @@ impl Documents {
 
 /// A database on a host's folder, with a claim template that names no class:
 /// each built-in policy has something to say of it.
-pub(crate) fn database(namespace: &str) -> Value {
+fn database(namespace: &str) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -180,7 +180,7 @@ pub(crate) fn database(namespace: &str) -> Value {
     })
 }
 
-pub(crate) fn is_mutating(policy: &str) -> bool {
+fn is_mutating(policy: &str) -> bool {
     policy.starts_with("edit-")
 }
 

@@ -30,7 +30,7 @@ impl Draft {
     /// # Errors
     /// Why it can't be written; the text is as before.
     pub(super) fn apply(&mut self, place: &Place, edits: &[Edit], moved: &mut Vec<Pointer>) -> Result<bool, String> {
-        let document = self.documents.get(place.document).ok_or("its document can't be found in the text")?;
+        let document = self.documents.get(place.document).ok_or("this part of the file has errors; put them right first")?;
         if is_review(document) {
             return Err("an AdmissionReview is a record of a request; it is not fixed".to_owned());
         }

@@ -80,6 +80,12 @@ impl Page<'_> {
             emit::item(&mut out, value, column, 0, self.layout);
             out.drain(.."-".len());
         }
+        // A comment beside the old value stays in its line, where the new one begins.
+        let line_end = self.line_end(end);
+        if let Some(first_line) = out.find(self.layout.line_break) {
+            out.insert_str(first_line, &self.text[end..line_end]);
+            return Ok((begin..line_end, out));
+        }
         Ok((begin..end, out))
     }
 
@@ -250,17 +256,22 @@ impl Page<'_> {
         let value = |text: &str| self.flow(value, text);
         let Some(last) = items.last() else { return (parent.range.clone(), format!("[{}]", value(""))) };
         let example = &self.text[self.tree.node(*last).range.clone()];
+        let gap = match items {
+            [.., before, last] => {
+                let between = &self.text[self.tree.node(*before).range.end..self.tree.node(*last).range.start];
+                between.split_once(',').map_or(" ", |(_, gap)| gap)
+            }
+            _ if self.is_json => "",
+            _ => " ",
+        };
         match items.get(index) {
             Some(next) => {
                 let at = self.tree.node(*next).range.start;
-                (at..at, format!("{}, ", value(example)))
+                (at..at, format!("{},{gap}", value(example)))
             }
             None => {
-                let node = self.tree.node(*last);
-                let before = &self.text[parent.range.start..node.range.start];
-                let gap = &before[before.trim_end().len()..];
-                let gap = if gap.is_empty() && !(self.is_json && items.len() > 1) { " " } else { gap };
-                (node.range.end..node.range.end, format!(",{gap}{}", value(example)))
+                let at = self.tree.node(*last).range.end;
+                (at..at, format!(",{gap}{}", value(example)))
             }
         }
     }
@@ -352,7 +363,12 @@ impl Page<'_> {
 
     /// Where the dash before an item of a block list stands.
     fn dash(&self, node: &Node) -> Result<usize, Refusal> {
-        let before = self.text[..node.range.start].trim_end();
+        let mut before = self.text[..node.range.start].trim_end();
+        if matches!(node.shape, Shape::BlockText) {
+            // It begins behind the line with its `|` or `>`.
+            let header = before.rfind(['|', '>']).ok_or_else(elsewhere)?;
+            before = before[..header].trim_end();
+        }
         if before.ends_with('-') {
             return Ok(before.len() - 1);
         }

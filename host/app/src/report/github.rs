@@ -25,7 +25,8 @@ pub fn write(out: &mut impl Write, run: &Run<'_>) -> io::Result<()> {
         }
     }
     let summary = run.summary();
-    writeln!(out, "{} objects checked: {} allowed, {} denied", summary.objects, summary.allowed, summary.denied)
+    let plural = if summary.objects == 1 { "object" } else { "objects" };
+    writeln!(out, "{} {plural} checked: {} allowed, {} denied", summary.objects, summary.allowed, summary.denied)
 }
 
 fn write_entry(out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {

@@ -13,7 +13,7 @@ use portcullis_core::json;
 
 use crate::check::Judged;
 use crate::source::{Chunk, Node, Shape, Tree};
-use crate::yaml::{self, Position};
+use crate::yaml::{self, Document, Position};
 
 /// Where a finding points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Spotter {
         let read = self.read(judged);
         let found = read.chunk.place_of(document).and_then(|place| {
             let tree = read.chunk.trees().get(place.document)?;
-            let pointer = pointer(&document.json, path);
+            let pointer = pointer(document, path);
             let pointer = if pointer.is_root() { Pointer::new(["metadata", "name"]) } else { pointer };
             let mut full = place.base.clone();
             for segment in pointer.segments() {
@@ -137,17 +137,27 @@ impl Read {
     }
 }
 
-/// As much of a path as leads somewhere, as a pointer.
-pub fn pointer(json: &str, path: &str) -> Pointer {
-    let Ok(document) = json::Document::parse(json.as_bytes()) else { return Pointer::root() };
-    let (mut value, mut rest) = (document.root(), path.trim_start_matches('.'));
+/// As much of a path as leads somewhere in what was written, as a pointer.
+fn pointer(document: &Document, path: &str) -> Pointer {
+    let path = path.trim_start_matches('.');
+    let moved = document.written_as.and_then(|(seen, written)| {
+        let rest = path.strip_prefix(seen).filter(|rest| rest.starts_with(['.', '[']))?;
+        walked(&document.json, &format!("{written}{rest}")).filter(|(_, whole)| *whole)
+    });
+    moved.or_else(|| walked(&document.json, path)).map(|(pointer, _)| pointer).unwrap_or_default()
+}
+
+/// The pointer, and whether it is the whole path.
+fn walked(json: &str, path: &str) -> Option<(Pointer, bool)> {
+    let document = json::Document::parse(json.as_bytes()).ok()?;
+    let (mut value, mut rest) = (document.root(), path);
     let mut segments = Vec::new();
     while !rest.is_empty() {
         let Some((next, segment, after)) = yaml::step(value, rest) else { break };
         segments.push(segment.to_owned());
         (value, rest) = (next, after);
     }
-    Pointer::new(segments)
+    Some((Pointer::new(segments), rest.is_empty()))
 }
 
 /// What to point to for a value: as much of the pointer as the text holds, but

@@ -19,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use portcullis_core::edit::Pointer;
 use portcullis_core::report::Summary;
 
 use super::Run;
@@ -137,6 +138,9 @@ fn write_group<'e>(
     if let Some(fix) = entry.fix.filter(|fix| !fix.text.is_empty()) {
         note("help", &fix.text)?;
     }
+    if !entry.path.is_empty() && entry.judged.defaulted.iter().any(|field| path_of(field) == entry.path) {
+        note("note", "nobody has set this field; it is what the API server fills in")?;
+    }
     if let Some(softened) = entry.softened {
         note("note", &format!("a warning only: {softened}"))?;
     }
@@ -166,4 +170,18 @@ fn placed(entry: &Entry<'_>, with_path: bool) -> String {
     let object = named(&entry.judged.report.object);
     // One line, whatever names hold.
     shown(&format!("{}:{} ({object}{path})", entry.judged.document.source, entry.spot.start)).replace('\n', "\\n")
+}
+
+/// A pointer in Kubernetes' style: `spec.ports[0].protocol`.
+fn path_of(pointer: &Pointer) -> String {
+    let mut path = String::new();
+    for segment in pointer.segments() {
+        if segment.bytes().all(|byte| byte.is_ascii_digit()) {
+            let _ = write!(path, "[{segment}]");
+        } else {
+            path.push_str(if path.is_empty() { "" } else { "." });
+            path.push_str(segment);
+        }
+    }
+    path
 }

@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn what_nests_deeper_than_indentation_may_is_written_in_flow_style() {
         let mut value = serde_json::json!({"last": "yes"});
-        for _ in 0..MAX_BLOCK_DEPTH * 3 {
+        for _ in 0..MAX_BLOCK_DEPTH {
             value = serde_json::json!([{ "inner": value }]);
         }
         reads_back(&value);

@@ -120,7 +120,12 @@ impl Tree {
         let mut pointer = Vec::new();
         let mut node = self.root();
         loop {
-            if node.range.start == offset {
+            // A list that isn't indented begins where its first item does; the item is meant.
+            let first = match &node.shape {
+                Shape::Sequence { items, .. } => items.first().map(|item| self.nodes[*item].range.start),
+                _ => None,
+            };
+            if node.range.start == offset && first != Some(offset) {
                 return Some(Pointer::new(pointer));
             }
             let (segment, next, found) = match &node.shape {

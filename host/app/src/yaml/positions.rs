@@ -92,7 +92,7 @@ impl Positions {
     pub fn of_whole_path(&self, root: Value<'_>, path: &str) -> Option<Position> {
         let (mut value, mut rest) = (root, path);
         while !rest.is_empty() {
-            (value, rest) = step(value, rest)?;
+            (value, _, rest) = step(value, rest)?;
         }
         self.at(value.span().start)
     }

@@ -179,6 +179,38 @@ fn a_broken_new_version_never_replaces_a_working_old_one() {
     }
 }
 
+/// Whether two policies can be asked in one call.
+fn are_companions(loaded: &Loaded) -> bool {
+    let companies: Vec<_> =
+        loaded.policies.iter().filter_map(|policy| policy.evaluator.as_ref().ok()?.company()).collect();
+    let [a, b] = companies[..] else { return false };
+    Arc::ptr_eq(&a.module, &b.module)
+}
+
+/// Settings that fit their schema and that the policy refuses all the same.
+const REFUSED: &str = "  settings: {dataStores: [{name: ledger}]}\n";
+
+#[test]
+fn documents_of_a_built_in_module_are_configured_together_and_one_that_is_refused_leaves_the_others_theirs() {
+    let mut folder = Folder::of(&[("a.yaml", &document("a", "")), ("b.yaml", &document("b", REFUSED))]);
+    let loaded = folder.load();
+    assert_eq!(names(&loaded), [works("a"), broken("b")]);
+    assert!(loaded.problems[0].reason.contains("dataStores[0].images"), "{:?}", loaded.problems);
+
+    folder.write("b.yaml", &document("b", "  settings: {notDataStores: [team/b]}\n"));
+    let joined = folder.load();
+    assert_eq!(names(&joined), [works("a"), works("b")]);
+    assert!(are_companions(&joined), "who was there is configured again beside the new one");
+
+    folder.write("b.yaml", &document("b", REFUSED));
+    let kept = folder.load();
+    assert!(kept.problems.len() == 1 && kept.problems[0].kept, "{:?}", kept.problems);
+    for (before, after) in joined.policies.iter().zip(&kept.policies) {
+        assert!(Arc::ptr_eq(before, after), "nothing came of it, so nothing changed");
+    }
+    assert!(are_companions(&kept));
+}
+
 #[test]
 fn a_deleted_document_goes_and_a_second_of_its_name_does_not_count() {
     let mut folder = Folder::of(&[

@@ -28,16 +28,13 @@ pub(super) fn of(custom: &CustomKind) -> Tree {
 fn put_place(tree: &mut Tree, place: &StoragePlace) {
     // A place is read as an object even where nothing in it is, so that it is known to be there.
     put(tree, &[place.at], Tree::Fields(BTreeMap::new()));
-    for condition in place.when.iter().chain(place.ephemeral) {
+    for condition in place.when.iter().chain(place.ephemeral).chain(place.unless) {
         if let Some(elsewhere) = compared(condition) {
             put(tree, &[elsewhere], Tree::Value);
         }
         // Whether something is there at all needs no more than that.
         let leaf = if condition.contains('=') { Tree::Value } else { Tree::Present };
         put(tree, &[place.at, path_of(condition)], leaf);
-    }
-    for path in place.unless {
-        put(tree, &[place.at, path], Tree::Present);
     }
     for path in place.host_path {
         put(tree, &[place.at, path], Tree::Value);

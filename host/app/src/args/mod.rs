@@ -42,7 +42,7 @@ pub enum Command {
     /// Answer admission reviews over HTTPS
     Serve(Box<ServeArguments>),
     /// Judge manifests, as the server would
-    Check(CheckArguments),
+    Check(Box<CheckArguments>),
     /// List the policies that are loaded
     Policies(PoliciesArguments),
     /// Say why a policy or a rule exists, what breaks it and how to satisfy it

@@ -36,7 +36,7 @@ const TOOL_GROUPS: &[&str] = &[
 #[derive(Debug, Clone)]
 pub enum Subject {
     /// An object that would be created.
-    Object(Manifest),
+    Object(Box<Manifest>),
     /// An AdmissionReview, judged as it is.
     Review(Document),
 }
@@ -94,7 +94,7 @@ impl Manifests {
                     continue;
                 }
                 match Manifest::of(document, implied, kinds, namespace) {
-                    Ok(manifest) => manifests.subjects.push(Subject::Object(manifest)),
+                    Ok(manifest) => manifests.subjects.push(Subject::Object(Box::new(manifest))),
                     Err(NoObject::NotServed(reason)) => manifests.warnings.push(format!("{place}: {reason}")),
                     Err(NoObject::Foreign(_)) if !named => manifests.skipped.push(place),
                     Err(NoObject::Foreign(reason)) => manifests.problems.push(format!("{place}: {reason}")),
@@ -107,7 +107,7 @@ impl Manifests {
     /// The objects, as they would be stored.
     pub fn objects(&self) -> impl Iterator<Item = &Manifest> + Clone {
         self.subjects.iter().filter_map(|subject| match subject {
-            Subject::Object(manifest) => Some(manifest),
+            Subject::Object(manifest) => Some(manifest.as_ref()),
             Subject::Review(_) => None,
         })
     }

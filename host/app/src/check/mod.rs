@@ -145,7 +145,7 @@ impl Prepared {
                     match manner.aim(&manifest, old, before.parents(&manifest.identity)) {
                         Ok(aim) => {
                             manifest.remark(kinds);
-                            self.tasks.push(Task::Write { manifest: Box::new(manifest), aim: Box::new(aim), number });
+                            self.tasks.push(Task::Write { manifest, aim: Box::new(aim), number });
                         }
                         Err(reason) => {
                             let document = &manifest.document;

@@ -121,11 +121,11 @@ fn partial(seen: Seen<'_>) -> Option<Fault> {
         }
     }
     let row = NEEDED.iter().find(|(version, name, _)| *version == api_version && *name == kind);
-    if let Some((_, _, alternatives)) = row {
-        if !alternatives.iter().any(|path| object.path(path).is_some_and(|value| !value.is_null())) {
-            let names: Vec<String> = alternatives.iter().map(|path| path.join(".")).collect();
-            missing.push(names.join(" or "));
-        }
+    if let Some((_, _, alternatives)) = row
+        && !alternatives.iter().any(|path| object.path(path).is_some_and(|value| !value.is_null()))
+    {
+        let names: Vec<String> = alternatives.iter().map(|path| path.join(".")).collect();
+        missing.push(names.join(" or "));
     }
     if api_version == "v1" && kind == "Service" && !may_have_no_ports(object) {
         missing.push("spec.ports".to_owned());

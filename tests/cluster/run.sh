@@ -4,8 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 PORTCULLIS_BED=$(tests/cluster/build.sh)
 export PORTCULLIS_BED
-# The tests run the program itself.
-cargo build --workspace --locked --bin portcullis
+# The tests run the program itself. It is built as for the other tests, with the
+# same features, so that nothing is compiled twice.
+cargo test --workspace --locked --no-run
 PORTCULLIS=$(cargo metadata --locked --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/portcullis
 export PORTCULLIS
 exec cargo test --workspace --locked --features portcullis-cluster/bed --test cluster "$@"

@@ -30,7 +30,10 @@ struct Row {
     fill: Fill,
     when: When,
     /// The function that does it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever reads the table; a test holds that each row has one"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for whoever reads the table; a test holds that each row has one")
+    )]
     source: &'static str,
 }
 

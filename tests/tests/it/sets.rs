@@ -3,6 +3,7 @@
 //! they are done once, and no policy of the set fails, whatever the object
 //! looks like. Asked through `admit`, as the server asks.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ fn no_edit_makes_another_policy_of_the_set_deny() {
         let editable: Vec<&Prepared> = Suite::get().cases.iter().filter(|prepared| is_editable(prepared)).collect();
         let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
         let generated = (any::<Index>(), prop::collection::vec(change(), 0..3));
-        let mut edited = 0;
+        let edited = Cell::new(0);
         let checked = TestRunner::new(config).run(&generated, |(case, changes)| {
             let prepared = *case.get(&editable);
             let mut changed = Changed::of(prepared);
@@ -53,7 +54,7 @@ fn no_edit_makes_another_policy_of_the_set_deny() {
             if !mutated.allowed || mutated.patch.is_empty() {
                 return Ok(());
             }
-            edited += 1;
+            edited.set(edited.get() + 1);
             let patched = edit::apply(&object.to_string(), &mutated.patch)
                 .map_err(|error| TestCaseError::fail(format!("the patch doesn't apply: {error}\n{object}")))?;
             let patched: Value = serde_json::from_str(&patched).unwrap();
@@ -66,6 +67,7 @@ fn no_edit_makes_another_policy_of_the_set_deny() {
             Ok(())
         });
         checked.unwrap_or_else(|error| panic!("{}: {error}", set.name));
+        let edited = edited.get();
         assert!(edited * 20 >= CASES, "only {edited} of {CASES} objects were edited by {}", set.name);
     }
 }

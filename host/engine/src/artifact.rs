@@ -26,7 +26,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// To be raised when what is kept, or how a snapshot is taken, changes.
-const FORMAT: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"), " 2");
+const FORMAT: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"), " 3");
 /// Files that nothing has used for so long are removed.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 

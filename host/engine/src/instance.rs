@@ -24,9 +24,9 @@ use crate::imports::log::{Log, Sink};
 use crate::intake::LoadError;
 use crate::state::{Bounds, State, World};
 
-/// Bytes that a guest may hand the host in one call. A review may have 100
-/// findings of 4 KB; the rest is for edits and audit annotations. Descriptions
-/// carry samples.
+/// Bytes that a guest may hand the host in one call, or for each policy that it
+/// configures. A review may have 100 findings of 4 KB; the rest is for edits and
+/// audit annotations. Descriptions carry samples and examples.
 const MAX_HANDED_OVER: usize = 4 * 1024 * 1024;
 
 /// A component, checked against the contract and ready to be instantiated.
@@ -111,6 +111,8 @@ impl Guest {
             .iter()
             .map(|Setup { id, policy, settings }| types::Configuration { id: *id, policy, settings })
             .collect();
+        // A description each.
+        self.store.set_hostcall_fuel(MAX_HANDED_OVER.saturating_mul(setups.len().max(1)));
         let answer = match self.exports(template) {
             Ok(exports) => exports.call_configure(&mut self.store, &configurations).await,
             Err(error) => Err(error),

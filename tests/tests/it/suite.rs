@@ -54,6 +54,9 @@ const POLICIES: [&dyn ErasedPolicy; 11] = [
     &Erased::<StorageClassRules>::NEW,
 ];
 
+/// Settings that share a snapshot: their descriptions lie in one memory.
+const TOGETHER: usize = 16;
+
 /// Time enough for a review on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -138,8 +141,8 @@ pub(crate) fn folders() -> Vec<(PathBuf, &'static dyn ErasedPolicy)> {
     found
 }
 
-/// Configures all that is wanted of a module together: they share one snapshot,
-/// so Cranelift, which takes its time, runs once a module.
+/// Configures what is wanted of a module together: it shares snapshots, so
+/// Cranelift, which takes its time, runs a few times a module.
 fn configure(wanted: &[(&'static str, Value)]) -> BTreeMap<(&'static str, String), Arc<Configured>> {
     let limits = Limits { timeout: PATIENCE, memory: PolicySpec::of_module("").memory };
     let mut configured = BTreeMap::new();
@@ -155,8 +158,8 @@ fn configure(wanted: &[(&'static str, Value)]) -> BTreeMap<(&'static str, String
         if configurations.is_empty() {
             continue;
         }
-        let all = module.configure_all(&configurations).unwrap();
-        configured.extend(keys.into_iter().zip(all.into_iter().map(Arc::new)));
+        let chunks = configurations.chunks(TOGETHER).map(|chunk| module.configure_all(chunk).unwrap());
+        configured.extend(keys.into_iter().zip(chunks.flatten().map(Arc::new)));
     }
     configured
 }

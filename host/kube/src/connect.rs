@@ -12,15 +12,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for one answer of it.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why a cluster can't be asked.
+/// Why a cluster can't be asked. Kube's errors carry their own causes in their
+/// texts, so they stand in these messages and not behind them as sources.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// There is no kubeconfig, or it can't be read.
-    #[error("the kubeconfig can't be read: {source}; set KUBECONFIG to its file")]
+    #[error("the kubeconfig can't be read: {cause}; set KUBECONFIG to its file")]
     Kubeconfig {
         /// What is wrong with it.
-        #[source]
-        source: KubeconfigError,
+        cause: KubeconfigError,
     },
     /// It has no such context.
     #[error("the kubeconfig has no context `{context}`; it has {known}")]
@@ -31,31 +31,28 @@ pub enum ConnectError {
         known: String,
     },
     /// What the context says can't be used.
-    #[error("the context `{context}` can't be used: {source}")]
+    #[error("the context `{context}` can't be used: {cause}")]
     Context {
         /// The one asked for.
         context: String,
         /// What is wrong with it.
-        #[source]
-        source: KubeconfigError,
+        cause: KubeconfigError,
     },
     /// No client can be made of it.
-    #[error("no connection can be made with the context `{context}`: {source}")]
+    #[error("no connection can be made with the context `{context}`: {cause}")]
     Client {
         /// The one asked for.
         context: String,
         /// Why.
-        #[source]
-        source: kube::Error,
+        cause: kube::Error,
     },
     /// The API server doesn't answer, or not to us.
-    #[error("the API server of the context `{context}` doesn't answer: {source}")]
+    #[error("the API server of the context `{context}` doesn't answer: {cause}")]
     Unreachable {
         /// The one asked for.
         context: String,
         /// Why.
-        #[source]
-        source: kube::Error,
+        cause: kube::Error,
     },
 }
 
@@ -66,7 +63,7 @@ pub enum ConnectError {
 /// No kubeconfig, no such context, no answer.
 pub async fn connect(kubeconfig: Option<&Path>, context: &str) -> Result<Client, ConnectError> {
     let kubeconfig = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-    let kubeconfig = kubeconfig.map_err(|source| ConnectError::Kubeconfig { source })?;
+    let kubeconfig = kubeconfig.map_err(|cause| ConnectError::Kubeconfig { cause })?;
     if !kubeconfig.contexts.iter().any(|known| known.name == context) {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| known.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -75,15 +72,15 @@ pub async fn connect(kubeconfig: Option<&Path>, context: &str) -> Result<Client,
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|source| ConnectError::Context { context: context.to_owned(), source })?;
+        .map_err(|cause| ConnectError::Context { context: context.to_owned(), cause })?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     let client =
-        Client::try_from(config).map_err(|source| ConnectError::Client { context: context.to_owned(), source })?;
+        Client::try_from(config).map_err(|cause| ConnectError::Client { context: context.to_owned(), cause })?;
     // One clear message now, rather than an unknown for each look-up later.
     client
         .apiserver_version()
         .await
-        .map_err(|source| ConnectError::Unreachable { context: context.to_owned(), source })?;
+        .map_err(|cause| ConnectError::Unreachable { context: context.to_owned(), cause })?;
     Ok(client)
 }

@@ -26,7 +26,7 @@ pub struct CheckArguments {
     pub policy: Vec<PathBuf>,
 
     /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", help_heading = "Policies")]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", hide_env_values = true, help_heading = "Policies")]
     pub cache: Option<PathBuf>,
 
     /// What the cluster holds, besides the other objects of the input; may be repeated

@@ -29,7 +29,7 @@ pub struct LoadArguments {
     pub policy: Vec<PathBuf>,
 
     /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE")]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,
 }
 

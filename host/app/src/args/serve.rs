@@ -59,7 +59,7 @@ pub struct ServeSettings {
     pub cluster: Vec<PathBuf>,
 
     /// Folder for compiled policies, private to this user [default: portcullis in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", help_heading = "Policies")]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", hide_env_values = true, help_heading = "Policies")]
     pub cache: Option<PathBuf>,
 
     /// Address of the webhook [default: every address]

@@ -43,11 +43,9 @@ fn embed(folder: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let file = out.join(format!("{name}.wasm"));
     write_if_changed(&file, &built.bytes)?;
     let mut row = String::new();
-    writeln!(
-        row,
-        "    Module {{ name: {name:?}, digest: {:?}, bytes: include_bytes!({file:?}) }},",
-        built.digest.to_string()
-    )?;
+    // By OUT_DIR, so that a target folder can be moved.
+    let bytes = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))");
+    writeln!(row, "    Module {{ name: {name:?}, digest: {:?}, bytes: {bytes} }},", built.digest.to_string())?;
     Ok(row)
 }
 

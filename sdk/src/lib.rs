@@ -61,11 +61,9 @@ macro_rules! cases {
         #[cfg(test)]
         #[test]
         fn cases() {
-            $crate::harness::assert_cases::<$policy>(::std::path::Path::new(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/",
-                $folder
-            )));
+            $crate::harness::assert_cases::<$policy>(
+                &$crate::harness::crate_folder(env!("CARGO_MANIFEST_DIR")).join($folder),
+            );
         }
     };
 }

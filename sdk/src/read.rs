@@ -75,7 +75,24 @@ fn drop_nulls(value: &mut Value) {
 fn locate(json: &str, error: &serde_json::Error) -> Malformed {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    Malformed { path: path_at(json, error.column()), message: text.strip_suffix(&position).unwrap_or(&text).to_owned() }
+    Malformed {
+        path: path_at(json, error.column()),
+        message: without_value(text.strip_suffix(&position).unwrap_or(&text)),
+    }
+}
+
+/// serde's message without what was found: a password that was written as a
+/// number doesn't fit either, and its place is enough to find it by.
+fn without_value(message: &str) -> String {
+    let tells_value =
+        ["invalid type: ", "invalid value: ", "unknown variant "].iter().any(|start| message.starts_with(start));
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) if tells_value => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// Where a parser is in an array or object that it hasn't left.
@@ -181,24 +198,20 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_its_place() {
         for (json, path, message) in [
-            (r#"{"text": 7}"#, "text", "invalid type: integer `7`, expected a string"),
+            (r#"{"text": 7}"#, "text", "invalid type: integer, expected a string"),
             (r#"{"a": [1, {"b": "c"}], "text": [ ]}"#, "text", "invalid type: sequence, expected a string"),
             (r#"{"text": {"a": 1}}"#, "text", "invalid type: map, expected a string"),
-            (r#"{"text": true, "list": []}"#, "text", "invalid type: boolean `true`, expected a string"),
+            (r#"{"text": true, "list": []}"#, "text", "invalid type: boolean, expected a string"),
             (r#"{"list": {"number": 1}}"#, "list", "invalid type: map, expected a sequence"),
-            (
-                r#"{"list": [{"number": 1}, {"number": 300}]}"#,
-                "list[1].number",
-                "invalid value: integer `300`, expected u8",
-            ),
+            (r#"{"list": [{"number": 1}, {"number": 300}]}"#, "list[1].number", "invalid value: integer, expected u8"),
             (r#"{"list": [{"number": 1}, {"flag": true}], "text": ""}"#, "list[1]", "missing field `number`"),
             (r#"{"list": [{"number": 1}, null]}"#, "list[1]", "invalid type: null, expected struct Inner"),
             (
                 r#"{"list": [{"number": 1, "x": "]}\"{["}, 7]}"#,
                 "list[1]",
-                "invalid type: integer `7`, expected struct Inner",
+                "invalid type: integer, expected struct Inner",
             ),
-            (r#"{"map": {"a.b/c": {"number": "x"}}}"#, "map[a.b/c].number", "invalid type: string \"x\", expected u8"),
+            (r#"{"map": {"a.b/c": {"number": "x"}}}"#, "map[a.b/c].number", "invalid type: string, expected u8"),
             (r#"{"map": {"a": {"number": 1}, "b": []}}"#, "map.b", "invalid type: sequence, expected struct Inner"),
             (
                 r#"{"list": [{"number": 1}, [7, false]], "text": ""}"#,
@@ -207,11 +220,24 @@ mod tests {
             ),
             ("[[], {}]", "", "invalid type: sequence, expected struct Shape"),
             (r#"{"amount": "1 Gi", "text": ""}"#, "amount", "`1 Gi` is no quantity"),
-            ("7", "", "invalid type: integer `7`, expected struct Shape"),
+            ("7", "", "invalid type: integer, expected struct Shape"),
         ] {
             let malformed = from_json::<Shape>(json).unwrap_err();
             assert_eq!(malformed.path.as_str(), path, "{json}: {}", malformed.message);
             assert!(malformed.message.starts_with(message), "{json}: {}", malformed.message);
+        }
+    }
+
+    #[test]
+    fn no_message_holds_what_was_found() {
+        for json in [
+            r#"{"text": 31415926}"#,
+            r#"{"list": [{"number": "31415926, expected `x`"}]}"#,
+            r#"{"list": [{"number": 31415926}]}"#,
+            r#"{"list": [{"number": 3.1415926}]}"#,
+        ] {
+            let malformed = from_json::<Shape>(json).unwrap_err();
+            assert!(!malformed.message.contains("1415926"), "{}", malformed.message);
         }
     }
 

@@ -5,11 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// The checkout's root.
+/// The checkout's root. Cargo says where the crate lies when it runs it; what was
+/// compiled in may be another checkout, one that shared the target folder.
 ///
 /// # Panics
 /// Never: this crate's folder lies in it.
 #[must_use]
 pub fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' folder lies in the workspace's").to_owned()
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&folder).parent().expect("the tests' folder lies in the workspace's").to_owned()
 }

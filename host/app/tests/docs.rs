@@ -11,7 +11,7 @@ use std::process::Command;
 use clap::CommandFactory;
 
 fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../docs")
 }
 
 fn bless() -> bool {

@@ -21,7 +21,7 @@ const RULES: [&str; 6] =
 
 #[test]
 fn no_output_of_any_case_holds_a_secret() {
-    let files = load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"))).unwrap();
+    let files = load(&Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("cases")).unwrap();
     let holds = |text: &str| MARKERS.iter().any(|marker| text.to_ascii_lowercase().contains(marker));
     let mut reports = 0;
     for (file, contents) in files {

@@ -46,7 +46,7 @@ fn scalars(value: &Value, found: &mut Vec<String>) {
 
 #[test]
 fn nothing_that_a_secret_holds_is_said() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let folder = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("cases");
     let (mut cases, mut looked_for) = (0, 0);
     for (file, contents) in load(&folder).unwrap() {
         for case in contents.cases {

@@ -18,7 +18,7 @@ mod patch;
 mod project;
 mod run;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use case::{Case, CaseFile, CaseOperation, Expect, ExpectedFinding, HarnessError, Verdict, load};
 pub use compare::compare;
@@ -31,6 +31,13 @@ pub use run::{Outcome, run};
 
 use crate::erased::{Erased, ErasedPolicy};
 use crate::policy::Policy;
+
+/// The folder of the crate under test. Cargo says it when it runs the test; what
+/// was compiled in may be another checkout, one that shared the target folder.
+#[must_use]
+pub fn crate_folder(compiled: &str) -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| compiled.into(), PathBuf::from)
+}
 
 /// Runs every case of a folder and every example of a rule, and checks that nothing goes without a case.
 ///

@@ -9,7 +9,7 @@ use portcullis_sdk_build::Guest;
 pub(crate) fn hostile() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/hostile");
+        let folder = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../tests/guests/hostile");
         Guest::new(folder).build().unwrap().bytes
     })
 }

@@ -16,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
 use portcullis::store::{self, Sources};
 use portcullis_core::admit::{Origin, Owner, Policy, Request, Selection, Snapshot, admit};
-use portcullis_core::cluster::Scoped;
+use portcullis_core::cluster::{Budget, Scoped};
 use portcullis_core::contract::{Operation, Phase};
 use portcullis_core::evaluate::{Call, Evaluate, Evaluation};
 use portcullis_core::json::Document;
@@ -110,8 +110,11 @@ fn steps(criterion: &mut Criterion) {
         let evaluator = policy.evaluator.as_ref().unwrap();
         bencher.to_async(&runtime).iter(|| async {
             let deadline = Instant::now() + Duration::from_secs(10);
-            let cluster =
-                Arc::new(Scoped::new(snapshot.cluster.clone(), description.reach.lookups.clone().into(), deadline));
+            let cluster = Arc::new(Scoped::new(
+                snapshot.cluster.clone(),
+                description.reach.lookups.clone().into(),
+                Arc::new(Budget::until(deadline)),
+            ));
             let call = Call {
                 operation: Operation::Create,
                 object: Some(&projected),
@@ -147,6 +150,7 @@ fn whole(criterion: &mut Criterion) {
                 let request = Request {
                     selection: Selection { phase, group: None, owner: Owner::Cluster },
                     body: body.as_bytes(),
+                    arrived: Instant::now(),
                     deadline: Instant::now() + Duration::from_secs(10),
                     now: Duration::ZERO,
                     origin: Origin::Admission,
@@ -216,6 +220,7 @@ fn together(criterion: &mut Criterion) {
                     let request = Request {
                         selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
                         body: body.as_bytes(),
+                        arrived: Instant::now(),
                         deadline: Instant::now() + Duration::from_secs(10),
                         now: Duration::ZERO,
                         origin: Origin::Admission,

@@ -22,11 +22,12 @@ const LEAST_CASES: usize = 20;
 #[test]
 fn every_case_says_what_it_said() {
     let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
-    let mut cases: Vec<PathBuf> = fs::read_dir(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/cli"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/cli"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
     cases.sort();
     assert!(cases.len() >= LEAST_CASES, "{} cases", cases.len());
     let different: Vec<String> = cases.iter().flat_map(|case| run(case, bless)).collect();

@@ -7,6 +7,7 @@
 //! Absence is only ever said where it is known.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -20,14 +21,63 @@ use crate::view::project;
 pub const MAX_LOOKUPS: usize = 256;
 /// Items that one list may return.
 pub const MAX_ITEMS: usize = 1_000;
+/// Absences that may be confirmed by asking the API server, in one review.
+pub const MAX_CONFIRMATIONS: usize = 8;
+/// The part of a review's time that confirmations may take: a quarter.
+const CONFIRMATION_SHARE: u32 = 4;
 
 /// A source of objects. All answers come from memory, or inside the deadline.
 pub trait ClusterView: Send + Sync {
-    /// One object, whole.
-    fn get<'a>(&'a self, name: &'a ObjectName, deadline: Instant) -> BoxFuture<'a, Answer>;
+    /// One object, with at least the fields that the policies in use look at.
+    fn get<'a>(&'a self, name: &'a ObjectName, budget: &'a Budget) -> BoxFuture<'a, Answer>;
 
-    /// Objects of a kind, whole.
-    fn list<'a>(&'a self, query: &'a Query, deadline: Instant) -> BoxFuture<'a, Listing>;
+    /// Objects of a kind, with at least the fields that the policies in use look at.
+    fn list<'a>(&'a self, query: &'a Query, budget: &'a Budget) -> BoxFuture<'a, Listing>;
+}
+
+/// What one review may spend on look-ups: shared by all its policies.
+#[derive(Debug)]
+pub struct Budget {
+    arrived: Instant,
+    deadline: Instant,
+    confirmations: Arc<AtomicUsize>,
+}
+
+impl Budget {
+    /// Of a review that arrived then and must be answered by then.
+    pub fn new(arrived: Instant, deadline: Instant) -> Budget {
+        Budget { arrived, deadline, confirmations: Arc::default() }
+    }
+
+    /// Of a review that arrives now.
+    pub fn until(deadline: Instant) -> Budget {
+        Budget::new(Instant::now(), deadline)
+    }
+
+    /// The same, for a part of the review that must end earlier.
+    #[must_use]
+    pub fn ending(&self, deadline: Instant) -> Budget {
+        Budget { arrived: self.arrived, deadline, confirmations: self.confirmations.clone() }
+    }
+
+    /// When the review arrived. An absence that was true before isn't one for it.
+    pub fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    /// When its answer must be there.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Takes one confirmation of an absence and says until when it may last;
+    /// None where the review has had all of them, or its share of the time.
+    pub fn confirm(&self) -> Option<Instant> {
+        let last = self.arrived + self.deadline.saturating_duration_since(self.arrived) / CONFIRMATION_SHARE;
+        let left = |used| (used < MAX_CONFIRMATIONS).then_some(used + 1);
+        let taken = self.confirmations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        (taken.is_ok() && Instant::now() < last).then_some(last)
+    }
 }
 
 /// Names one object.
@@ -146,7 +196,7 @@ impl fmt::Display for Query {
 pub struct Scoped {
     view: Arc<dyn ClusterView>,
     lookups: Arc<[Lookup]>,
-    deadline: Instant,
+    budget: Arc<Budget>,
     asked: Mutex<Asked>,
 }
 
@@ -158,15 +208,15 @@ struct Asked {
 }
 
 impl Scoped {
-    /// Lets `lookups` through to `view` until `deadline`.
-    pub fn new(view: Arc<dyn ClusterView>, lookups: Arc<[Lookup]>, deadline: Instant) -> Scoped {
-        Scoped { view, lookups, deadline, asked: Mutex::default() }
+    /// Lets `lookups` through to `view` within `budget`.
+    pub fn new(view: Arc<dyn ClusterView>, lookups: Arc<[Lookup]>, budget: Arc<Budget>) -> Scoped {
+        Scoped { view, lookups, budget, asked: Mutex::default() }
     }
 
     /// One object, projected.
     pub async fn get(&self, name: &ObjectName) -> Result<Answer, LookupError> {
         let declared = self.declared(&name.api_version, &name.kind, Verb::Get, None)?;
-        Ok(match self.view.get(name, self.deadline).await {
+        Ok(match self.view.get(name, &self.budget).await {
             Answer::Found(object) => match projected(&object, declared) {
                 Ok(object) => Answer::Found(self.handed(object, declared)),
                 Err(reason) => self.unknown(name.to_string(), reason, declared.optional),
@@ -205,7 +255,7 @@ impl Scoped {
             Verb::Count => usize::MAX,
             Verb::Get | Verb::List => query.limit.min(MAX_ITEMS),
         };
-        let mut listing = self.view.list(&bounded, self.deadline).await;
+        let mut listing = self.view.list(&bounded, &self.budget).await;
         if verb == Verb::List {
             let items: Result<Vec<_>, String> = listing.items.iter().map(|item| projected(item, declared)).collect();
             match items {

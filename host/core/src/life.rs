@@ -7,9 +7,7 @@
 //! - judged at its owner: what a controller makes of a workload is judged there;
 //! - fields that can't change: an edit on UPDATE only puts back what was there.
 
-use std::time::Instant;
-
-use crate::cluster::{Answer, ClusterView, ObjectName};
+use crate::cluster::{Answer, Budget, ClusterView, ObjectName};
 use crate::contract::{Finding, Level, Operation};
 use crate::edit::{Edit, Pointer};
 use crate::json::{Document, Kind, Value};
@@ -144,7 +142,7 @@ pub async fn judged_at(
     matcher: &Matcher,
     namespace: &NamespaceLabels,
     cluster: &dyn ClusterView,
-    deadline: Instant,
+    budget: &Budget,
 ) -> JudgedAt {
     let Some(object) = review.object else { return JudgedAt::Itself };
     if review.namespace.is_empty() || review.subresource.is_some() {
@@ -154,7 +152,7 @@ pub async fn judged_at(
     if makers.is_empty() {
         return JudgedAt::Itself;
     }
-    let search = OwnerSearch { matcher, namespace, cluster, deadline, in_namespace: &review.namespace };
+    let search = OwnerSearch { matcher, namespace, cluster, budget, in_namespace: &review.namespace };
     if let Some(reference) = controller(object) {
         return search.up_from(reference, &makers).await;
     }
@@ -198,7 +196,7 @@ struct OwnerSearch<'a> {
     matcher: &'a Matcher,
     namespace: &'a NamespaceLabels,
     cluster: &'a dyn ClusterView,
-    deadline: Instant,
+    budget: &'a Budget,
     in_namespace: &'a str,
 }
 
@@ -212,7 +210,7 @@ impl OwnerSearch<'_> {
         let mut reference = first;
         for _ in 0..MAX_OWNERS {
             let name = self.named(reference.kind, &reference.name);
-            let text = match self.cluster.get(&name, self.deadline).await {
+            let text = match self.cluster.get(&name, self.budget).await {
                 Answer::Found(text) => text,
                 Answer::Absent => return JudgedAt::Itself,
                 Answer::Unknown(reason) => return JudgedAt::Unknown { what: name.to_string(), reason },
@@ -242,7 +240,7 @@ impl OwnerSearch<'_> {
         for (dash, _) in stem.match_indices('-') {
             let (template, set) = (&stem[..dash], &stem[dash + 1..]);
             let name = self.named(kind, set);
-            match self.cluster.get(&name, self.deadline).await {
+            match self.cluster.get(&name, self.budget).await {
                 Answer::Found(text) => {
                     let Ok(document) = Document::parse(text.as_bytes()) else { continue };
                     if has_template(document.root(), template) {

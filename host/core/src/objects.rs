@@ -4,11 +4,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use crate::cluster::{Answer, ClusterView, Listing, ObjectName, Query};
+use crate::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use crate::json::{Document, Kind, Value};
 use crate::policy::LabelSelector;
 use crate::selector::Labels;
@@ -108,21 +107,21 @@ impl OfKind {
 }
 
 impl ClusterView for Objects {
-    fn get<'a>(&'a self, name: &'a ObjectName, _: Instant) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, name: &'a ObjectName, _: &'a Budget) -> BoxFuture<'a, Answer> {
         ready(self.find(name)).boxed()
     }
 
-    fn list<'a>(&'a self, query: &'a Query, _: Instant) -> BoxFuture<'a, Listing> {
+    fn list<'a>(&'a self, query: &'a Query, _: &'a Budget) -> BoxFuture<'a, Listing> {
         ready(self.select(query)).boxed()
     }
 }
 
 impl ClusterView for NoCluster {
-    fn get<'a>(&'a self, _: &'a ObjectName, _: Instant) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, _: &'a ObjectName, _: &'a Budget) -> BoxFuture<'a, Answer> {
         ready(Answer::Unknown(self.reason.clone())).boxed()
     }
 
-    fn list<'a>(&'a self, _: &'a Query, _: Instant) -> BoxFuture<'a, Listing> {
+    fn list<'a>(&'a self, _: &'a Query, _: &'a Budget) -> BoxFuture<'a, Listing> {
         ready(Listing { items: Vec::new(), incomplete: Some(self.reason.clone()) }).boxed()
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis_core::cluster::Scoped;
+use portcullis_core::cluster::{Budget, Scoped};
 use portcullis_core::contract::{Configuration, Operation};
 use portcullis_core::evaluate::Call;
 use portcullis_core::objects::Objects;
@@ -27,7 +27,7 @@ fn configured(engine: &Engine, policy: &str) -> Configured {
 async fn review(configured: &Configured, operation: Operation, object: Option<&str>) {
     let deadline = Instant::now() + Duration::from_secs(10);
     let lookups = configured.description.reach.lookups.clone().into();
-    let cluster = Arc::new(Scoped::new(Arc::new(Objects::default()), lookups, deadline));
+    let cluster = Arc::new(Scoped::new(Arc::new(Objects::default()), lookups, Arc::new(Budget::until(deadline))));
     let call = Call {
         operation,
         object,

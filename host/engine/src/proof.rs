@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis_core::cluster::Scoped;
+use portcullis_core::cluster::{Budget, Scoped};
 use portcullis_core::contract::{Description, RawReview, Read, Sample};
 use portcullis_core::evaluate::Failure;
 use portcullis_core::json::Document;
@@ -150,7 +150,8 @@ impl Prepared {
 
     fn world(&self, setup: &Setup, deadline: Instant) -> World {
         let objects = Objects::new(self.sample.cluster.iter().map(Value::to_string), true);
-        let cluster = Arc::new(Scoped::new(Arc::new(objects), Arc::clone(&self.lookups), deadline));
+        let cluster =
+            Arc::new(Scoped::new(Arc::new(objects), Arc::clone(&self.lookups), Arc::new(Budget::until(deadline))));
         let member = Member { id: setup.id, policy: setup.policy.as_str().into(), cluster, began: None };
         World::Open { turns: Turns::new(vec![member]), now: NOW }
     }

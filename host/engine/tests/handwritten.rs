@@ -64,7 +64,8 @@ fn module_with(extra: &str, memory: &str, description: &str) -> Vec<u8> {
     );
     let mut module = wat::parse_str(text).unwrap();
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../sdk/wit")).unwrap();
+    let (package, _) =
+        resolve.push_dir(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../sdk/wit")).unwrap();
     let world = resolve.select_world(&[package], Some("policy")).unwrap();
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     module

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::hostile::{hostile, hostile_before};
 use common::{MINIMAL, PATIENCE, UNLABELLED, call, configuration, configure, engine, engine_with, nothing, review};
-use portcullis_core::cluster::{Answer, ClusterView, Listing, ObjectName, Query};
+use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_core::evaluate::Failure;
 use portcullis_core::json::Document;
 use portcullis_core::verdict::{Said, within_reach};
@@ -200,7 +200,7 @@ async fn a_call_that_finds_no_slot_in_time_is_busy() {
 struct Slow(Option<Duration>);
 
 impl ClusterView for Slow {
-    fn get<'a>(&'a self, _: &'a ObjectName, _: Instant) -> futures_util::future::BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, _: &'a ObjectName, _: &'a Budget) -> futures_util::future::BoxFuture<'a, Answer> {
         Box::pin(async {
             match self.0 {
                 Some(while_) => tokio::time::sleep(while_).await,
@@ -210,7 +210,7 @@ impl ClusterView for Slow {
         })
     }
 
-    fn list<'a>(&'a self, _: &'a Query, _: Instant) -> futures_util::future::BoxFuture<'a, Listing> {
+    fn list<'a>(&'a self, _: &'a Query, _: &'a Budget) -> futures_util::future::BoxFuture<'a, Listing> {
         Box::pin(async { Listing { items: Vec::new(), incomplete: None } })
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{Origin, Owner, Policy, Request, Selection, Snapshot, admit};
-use portcullis_core::cluster::{ClusterView, Scoped};
+use portcullis_core::cluster::{Budget, ClusterView, Scoped};
 use portcullis_core::contract::{Configuration, Operation, Phase};
 use portcullis_core::evaluate::{Evaluate, Failure, SharedCall};
 use portcullis_core::matching::Matcher;
@@ -121,7 +121,10 @@ async fn call(policies: &[Arc<Policy>], names: &[&str]) -> Result<usize, Failure
         .map(|name| {
             let (policy, evaluator) = evaluator(policies, name);
             let lookups = policy.description.as_ref().unwrap().reach.lookups.clone();
-            (evaluator.company().unwrap().member, Arc::new(Scoped::new(cluster(), lookups.into(), deadline)))
+            (
+                evaluator.company().unwrap().member,
+                Arc::new(Scoped::new(cluster(), lookups.into(), Arc::new(Budget::until(deadline)))),
+            )
         })
         .collect();
     let module = &evaluator(policies, names[0]).1.company().unwrap().module;

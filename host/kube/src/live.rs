@@ -12,14 +12,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiResource, Scope, pinned_kind};
 use kube::{Client, Error};
-use portcullis_core::cluster::{Answer, ClusterView, Listing, ObjectName, Query};
+use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_core::objects::{Objects, group};
 use tokio::sync::OnceCell;
 
@@ -155,21 +154,21 @@ impl Live {
 }
 
 impl ClusterView for Live {
-    fn get<'a>(&'a self, name: &'a ObjectName, deadline: Instant) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, name: &'a ObjectName, budget: &'a Budget) -> BoxFuture<'a, Answer> {
         async move {
             let cell = self.objects.cell(name.clone());
-            let answer = tokio::time::timeout_at(deadline.into(), cell.get_or_init(|| self.fetch(name))).await;
+            let answer = tokio::time::timeout_at(budget.deadline().into(), cell.get_or_init(|| self.fetch(name))).await;
             answer.cloned().unwrap_or_else(|_| Answer::Unknown(TOO_LATE.to_owned()))
         }
         .boxed()
     }
 
-    fn list<'a>(&'a self, query: &'a Query, deadline: Instant) -> BoxFuture<'a, Listing> {
+    fn list<'a>(&'a self, query: &'a Query, budget: &'a Budget) -> BoxFuture<'a, Listing> {
         async move {
-            let Ok(listed) = tokio::time::timeout_at(deadline.into(), self.listed(query)).await else {
+            let Ok(listed) = tokio::time::timeout_at(budget.deadline().into(), self.listed(query)).await else {
                 return Listing { items: Vec::new(), incomplete: Some(TOO_LATE.to_owned()) };
             };
-            let mut listing = listed.objects.list(query, deadline).await;
+            let mut listing = listed.objects.list(query, budget).await;
             listing.incomplete = listed.incomplete.clone().or(listing.incomplete);
             listing
         }

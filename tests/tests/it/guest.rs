@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use portcullis_core::cluster::Scoped;
+use portcullis_core::cluster::{Budget, Scoped};
 use portcullis_core::contract::{Configuration, Operation};
 use portcullis_core::evaluate::Call;
 use portcullis_core::objects::Objects;
@@ -123,7 +123,7 @@ async fn values(configured: &Configured, object: &str) -> Vec<String> {
         attributes: r#"{"origin":"check"}"#,
         now: Duration::ZERO,
         deadline,
-        cluster: Scoped::new(std::sync::Arc::new(cluster), lookups, deadline).into(),
+        cluster: Scoped::new(std::sync::Arc::new(cluster), lookups, Arc::new(Budget::until(deadline))).into(),
         may_log: true,
     };
     let raw = configured.evaluator.evaluate(call).await.outcome.unwrap();

@@ -94,6 +94,7 @@ async fn ask(
     let request = Request {
         selection: Selection { phase, group: None, owner: Owner::Cluster },
         body: body.as_bytes(),
+        arrived: Instant::now(),
         deadline: Instant::now() + PATIENCE,
         now: Duration::from_secs(prepared.case.now),
         origin: Origin::Admission,

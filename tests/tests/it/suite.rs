@@ -18,7 +18,7 @@ use database_remote_storage::DatabaseRemoteStorage;
 use default_storage_class::DefaultStorageClass;
 use ingress_class::IngressClassPolicy;
 use ingress_tls::IngressTls;
-use portcullis_core::cluster::Scoped;
+use portcullis_core::cluster::{Budget, Scoped};
 use portcullis_core::contract::{Configuration, Operation, Read, Scope};
 use portcullis_core::evaluate::{Call, Failure};
 use portcullis_core::json::Document;
@@ -241,7 +241,11 @@ impl Prepared {
         let old_object = project(asked.old_object, &read.old_object);
         let deadline = Instant::now() + PATIENCE;
         let cluster = Objects::new(asked.cluster.iter().map(Value::to_string), self.case.complete);
-        let cluster = Arc::new(Scoped::new(Arc::new(cluster), description.reach.lookups.clone().into(), deadline));
+        let cluster = Arc::new(Scoped::new(
+            Arc::new(cluster),
+            description.reach.lookups.clone().into(),
+            Arc::new(Budget::until(deadline)),
+        ));
         let call = Call {
             operation: self.operation(),
             object: object.as_deref(),

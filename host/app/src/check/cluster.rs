@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use portcullis_core::cluster::{Answer, ClusterView, Listing, ObjectName, Query};
+use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_core::edit::{self, Edit, Pointer};
 use portcullis_core::json::{Document, Value, quote};
 use portcullis_core::objects::Objects;
@@ -120,11 +120,11 @@ impl Others {
     }
 
     /// What a live cluster adds to a list: what has no namesake among the given objects.
-    async fn add_live(&self, live: &dyn ClusterView, query: &Query, deadline: Instant, listing: &mut Listing) {
-        let found = live.list(query, deadline).await;
+    async fn add_live(&self, live: &dyn ClusterView, query: &Query, budget: &Budget, listing: &mut Listing) {
+        let found = live.list(query, budget).await;
         for object in found.items {
             let Some(name) = name_of(&object, query) else { continue };
-            if !matches!(self.view.objects.get(&name, deadline).await, Answer::Found(_)) {
+            if !matches!(self.view.objects.get(&name, budget).await, Answer::Found(_)) {
                 listing.items.push(object);
             }
         }
@@ -144,25 +144,25 @@ fn name_of(object: &str, query: &Query) -> Option<ObjectName> {
 }
 
 impl ClusterView for Others {
-    fn get<'a>(&'a self, name: &'a ObjectName, deadline: Instant) -> BoxFuture<'a, Answer> {
+    fn get<'a>(&'a self, name: &'a ObjectName, budget: &'a Budget) -> BoxFuture<'a, Answer> {
         async move {
-            match (self.view.objects.get(name, deadline).await, &self.view.live) {
+            match (self.view.objects.get(name, budget).await, &self.view.live) {
                 (Answer::Found(object), _) if self.is_hidden(&object) => Answer::Absent,
-                (Answer::Unknown(_), Some(live)) => live.get(name, deadline).await,
+                (Answer::Unknown(_), Some(live)) => live.get(name, budget).await,
                 (answer, _) => answer,
             }
         }
         .boxed()
     }
 
-    fn list<'a>(&'a self, query: &'a Query, deadline: Instant) -> BoxFuture<'a, Listing> {
+    fn list<'a>(&'a self, query: &'a Query, budget: &'a Budget) -> BoxFuture<'a, Listing> {
         async move {
             let mut wider = query.clone();
             // One more, so that the hidden object takes no other's place.
             wider.limit = query.limit.saturating_add(1);
-            let mut listing = self.view.objects.list(&wider, deadline).await;
+            let mut listing = self.view.objects.list(&wider, budget).await;
             if let Some(live) = &self.view.live {
-                self.add_live(live.as_ref(), &wider, deadline, &mut listing).await;
+                self.add_live(live.as_ref(), &wider, budget, &mut listing).await;
             }
             listing.items.retain(|object| !self.is_hidden(object));
             if listing.items.len() > query.limit {
@@ -205,7 +205,7 @@ mod tests {
             namespace: Some("shop".into()),
             name: name.into(),
         };
-        others.get(&name, Instant::now()).await
+        others.get(&name, &Budget::until(Instant::now())).await
     }
 
     #[tokio::test]
@@ -218,12 +218,15 @@ mod tests {
         assert_eq!(answer(&others, "b").await, Answer::Found(map("b", "live").into()));
         assert_eq!(answer(&others, "c").await, Answer::Absent);
         assert_eq!(answer(&others, "d").await, Answer::Absent);
-        let listed = others.list(&query(None, 10), Instant::now()).await;
+        let listed = others.list(&query(None, 10), &Budget::until(Instant::now())).await;
         let expected = Listing { items: vec![map("a", "given").into(), map("b", "live").into()], incomplete: None };
         assert_eq!(listed, expected);
         // The given object has another label than its live namesake.
-        assert_eq!(others.list(&query(Some("v=live"), 10), Instant::now()).await.items, [map("b", "live").into()]);
-        let cut = others.list(&query(None, 1), Instant::now()).await;
+        assert_eq!(
+            others.list(&query(Some("v=live"), 10), &Budget::until(Instant::now())).await.items,
+            [map("b", "live").into()]
+        );
+        let cut = others.list(&query(None, 1), &Budget::until(Instant::now())).await;
         assert_eq!((cut.items.len(), cut.incomplete), (1, Some("there are more than 1".to_owned())));
     }
 
@@ -233,7 +236,10 @@ mod tests {
         let cluster = Cluster { live: Some(live), ..Cluster::default() };
         let others = Others::new(Arc::new(cluster.view([map("a", "given")].into_iter())), None);
         assert_eq!(answer(&others, "b").await, Answer::Unknown("no route".into()));
-        assert_eq!(others.list(&query(None, 10), Instant::now()).await.incomplete.as_deref(), Some("no route"));
+        assert_eq!(
+            others.list(&query(None, 10), &Budget::until(Instant::now())).await.incomplete.as_deref(),
+            Some("no route")
+        );
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl Judge {
             let request = Request {
                 selection: Selection { phase, group: None, owner },
                 body: body.as_bytes(),
+                arrived: Instant::now(),
                 deadline: Instant::now() + CALL_TIMEOUT,
                 now: self.now,
                 origin: Origin::Check,

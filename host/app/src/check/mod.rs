@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, Stream, StreamExt};
 use portcullis_core::admit::Policy;
-use portcullis_core::cluster::{Answer, ClusterView};
+use portcullis_core::cluster::{Answer, Budget, ClusterView};
 use portcullis_core::contract::Phase;
 use portcullis_core::objects::group;
 use portcullis_core::report::ObjectIdentity;
@@ -128,7 +128,7 @@ impl Prepared {
     pub async fn over(mut self, live: Arc<dyn ClusterView>) -> Prepared {
         for task in &mut self.tasks {
             let Some(name) = task.lacks_old() else { continue };
-            if let Answer::Found(old) = live.get(&name, Instant::now() + CALL_TIMEOUT).await {
+            if let Answer::Found(old) = live.get(&name, &Budget::until(Instant::now() + CALL_TIMEOUT)).await {
                 task.set_old(old.to_string());
             }
         }

@@ -162,6 +162,7 @@ impl Call<'_> {
         let request = admit::Request {
             selection: self.route.selection.clone(),
             body,
+            arrived: self.started,
             deadline: self.deadline,
             now: self.now,
             origin: Origin::Admission,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::cluster::{Answer, ObjectName};
+use crate::cluster::{Answer, Budget, ObjectName};
 use crate::contract::Phase;
 use crate::edit::{Edit, Pointer, diff};
 use crate::evaluate::Failure;
@@ -39,7 +39,7 @@ pub(super) struct Context<'a> {
     parent: Option<Answer>,
     pub(super) attributes: String,
     leaving: bool,
-    pub(super) deadline: Instant,
+    pub(super) budget: Arc<Budget>,
     pub(super) now: Duration,
 }
 
@@ -50,19 +50,20 @@ impl<'a> Context<'a> {
         request: &Request<'_>,
         policies: &[&Arc<Policy>],
     ) -> Context<'a> {
-        let namespace = namespace_labels(snapshot, review, request.deadline).await;
+        let budget = Arc::new(Budget::new(request.arrived, request.deadline));
+        let namespace = namespace_labels(snapshot, review, &budget).await;
         let known = match &namespace {
             NamespaceLabels::Known(labels) => Some(labels),
             NamespaceLabels::ClusterScoped | NamespaceLabels::Unknown(_) => None,
         };
         let parent = match foreign_subresource(review) && policies.iter().any(|policy| policy.matcher.reads_object()) {
-            true => Some(parent(snapshot, review, request.deadline).await),
+            true => Some(parent(snapshot, review, &budget).await),
             false => None,
         };
         Context {
             attributes: review.attributes(request.origin, known),
             leaving: is_leaving(review),
-            deadline: request.deadline,
+            budget,
             now: request.now,
             snapshot,
             review,
@@ -261,14 +262,14 @@ fn foreign_subresource(review: &Review<'_>) -> bool {
     review.subresource.is_some() && parent_of_subresource(review).is_none_or(|parent| parent.kind != review.kind.kind)
 }
 
-async fn parent(snapshot: &Snapshot, review: &Review<'_>, deadline: Instant) -> Answer {
+async fn parent(snapshot: &Snapshot, review: &Review<'_>, budget: &Budget) -> Answer {
     match parent_of_subresource(review) {
-        Some(name) => snapshot.cluster.get(&name, deadline).await,
+        Some(name) => snapshot.cluster.get(&name, budget).await,
         None => Answer::Unknown(format!("the kind of {} is not known", review.resource.resource)),
     }
 }
 
-async fn namespace_labels(snapshot: &Snapshot, review: &Review<'_>, deadline: Instant) -> NamespaceLabels {
+async fn namespace_labels(snapshot: &Snapshot, review: &Review<'_>, budget: &Budget) -> NamespaceLabels {
     if is_namespace(review) {
         return NamespaceLabels::Known(review.object.or(review.old_object).map(labels).unwrap_or_default());
     }
@@ -281,7 +282,7 @@ async fn namespace_labels(snapshot: &Snapshot, review: &Review<'_>, deadline: In
         namespace: None,
         name: review.namespace.clone(),
     };
-    match snapshot.cluster.get(&name, deadline).await {
+    match snapshot.cluster.get(&name, budget).await {
         Answer::Found(text) => match Document::parse(text.as_bytes()) {
             Ok(document) => NamespaceLabels::Known(labels(document.root())),
             Err(error) => NamespaceLabels::Unknown(error.to_string()),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Need, Scoped};
+use crate::cluster::{Budget, Need, Scoped};
 use crate::contract::{Level, Operation, RawReview, Read};
 use crate::edit::{Edit, apply_document, diff_documents};
 use crate::evaluate::{Call, Evaluate, Failure};
@@ -177,7 +177,7 @@ impl<'c, 'a> Evaluated<'c, 'a> {
             &self.policy.matcher,
             &context.namespace,
             context.snapshot.cluster.as_ref(),
-            context.deadline,
+            &context.budget,
         )
         .await;
         match place {
@@ -248,9 +248,9 @@ impl<'c, 'a> Asked<'c, 'a> {
     }
 
     /// The cluster as far as the policy may see it.
-    pub(super) fn cluster(&self, deadline: Instant) -> Arc<Scoped> {
+    pub(super) fn cluster(&self, budget: Arc<Budget>) -> Arc<Scoped> {
         let view = self.context.snapshot.cluster.clone();
-        Arc::new(Scoped::new(view, self.description.lookups.clone(), deadline))
+        Arc::new(Scoped::new(view, self.description.lookups.clone(), budget))
     }
 
     async fn ask(
@@ -260,17 +260,17 @@ impl<'c, 'a> Asked<'c, 'a> {
         old_object: Option<&str>,
     ) -> Result<Answer, (Failure, Duration)> {
         let context = self.context;
-        if Instant::now() >= context.deadline {
+        if Instant::now() >= context.budget.deadline() {
             return Err((Failure::Deadline, Duration::ZERO));
         }
-        let cluster = self.cluster(context.deadline);
+        let cluster = self.cluster(context.budget.clone());
         let call = Call {
             operation,
             object,
             old_object,
             attributes: &context.attributes,
             now: context.now,
-            deadline: context.deadline,
+            deadline: context.budget.deadline(),
             cluster: cluster.clone(),
             may_log: !self.description.reads_secret_values,
         };

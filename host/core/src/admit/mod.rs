@@ -106,6 +106,8 @@ pub struct Request<'a> {
     pub selection: Selection,
     /// An AdmissionReview.
     pub body: &'a [u8],
+    /// When the request arrived.
+    pub arrived: Instant,
     /// When the answer must be there.
     pub deadline: Instant,
     /// The instant at which the request arrived, since the Unix epoch.

@@ -111,6 +111,7 @@ fn run_with(cluster: Arc<dyn ClusterView>, policies: Vec<Arc<Policy>>, phase: Ph
     let request = Request {
         selection: Selection { phase, group: None, owner: Owner::Cluster },
         body: body.as_bytes(),
+        arrived: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
         now: Duration::ZERO,
         origin: Origin::Admission,
@@ -196,6 +197,7 @@ fn a_deadline_that_has_passed_names_the_policy_that_was_not_asked() {
     let request = Request {
         selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
         body: body.as_bytes(),
+        arrived: Instant::now(),
         deadline: Instant::now(),
         now: Duration::ZERO,
         origin: Origin::Admission,
@@ -223,6 +225,7 @@ fn a_body_is_answered_in_band_where_a_uid_can_be_read() {
     let request = |body| Request {
         selection: ignoring.clone(),
         body,
+        arrived: Instant::now(),
         deadline: Instant::now(),
         now: Duration::ZERO,
         origin: Origin::Admission,

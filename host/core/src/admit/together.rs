@@ -114,13 +114,14 @@ impl<'a> Call<'a> {
     async fn ask(&self, context: &Context<'a>, party: &Party) -> Option<Vec<Answer>> {
         let now = Instant::now();
         // Half of the time is left for asking each alone.
-        let deadline = now + context.deadline.saturating_duration_since(now) / 2;
+        let deadline = now + context.budget.deadline().saturating_duration_since(now) / 2;
+        let budget = Arc::new(context.budget.ending(deadline));
         let asked: Vec<Asked<'_, '_>> =
             self.members.iter().map(|one| Asked::of(context, one.policy).ok()).collect::<Option<_>>()?;
         let company = asked.first()?.evaluator.company()?;
         let members: Vec<_> = asked
             .iter()
-            .map(|asked| Some((asked.evaluator.company()?.member, asked.cluster(deadline))))
+            .map(|asked| Some((asked.evaluator.company()?.member, asked.cluster(budget.clone()))))
             .collect::<Option<_>>()?;
         let review = context.review;
         let object = review.object.map(|object| project(object, &party.object));

@@ -7,7 +7,7 @@ pub(crate) mod hostile;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis_core::cluster::{ClusterView, Scoped};
+use portcullis_core::cluster::{Budget, ClusterView, Scoped};
 use portcullis_core::contract::{Configuration, Lookup, Operation};
 use portcullis_core::evaluate::{Call, Evaluation};
 use portcullis_core::objects::Objects;
@@ -48,7 +48,7 @@ pub(crate) fn nothing() -> Arc<dyn ClusterView> {
 }
 
 pub(crate) fn scoped(view: Arc<dyn ClusterView>, lookups: &[Lookup], deadline: Instant) -> Arc<Scoped> {
-    Arc::new(Scoped::new(view, lookups.into(), deadline))
+    Arc::new(Scoped::new(view, lookups.into(), Arc::new(Budget::until(deadline))))
 }
 
 /// A creation of `object`, to be changed where a test needs it.

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use portcullis_cluster::{CONTEXT, Cluster};
-use portcullis_core::cluster::{Answer, ClusterView, Listing, ObjectName, Query};
+use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_kube::{Live, connect};
 use serde_json::Value;
 
@@ -72,7 +72,7 @@ async fn answers(cluster: &Cluster) {
         namespace: namespace.map(str::to_owned),
         name: name.to_owned(),
     };
-    let Answer::Found(class) = live.get(&name("storage.k8s.io/v1", "StorageClass", None, "remote"), soon()).await
+    let Answer::Found(class) = live.get(&name("storage.k8s.io/v1", "StorageClass", None, "remote"), &soon()).await
     else {
         panic!("the class is there")
     };
@@ -83,7 +83,7 @@ async fn answers(cluster: &Cluster) {
         name("v1", "Service", Some("elsewhere"), "mongo"),
         name("example.com/v1", "NotServed", Some("shop"), "x"),
     ] {
-        assert_eq!(live.get(&absent, soon()).await, Answer::Absent, "{absent}");
+        assert_eq!(live.get(&absent, &soon()).await, Answer::Absent, "{absent}");
     }
 
     let query = |label_selector: Option<&str>, key: Option<(&str, &str)>| Query {
@@ -94,17 +94,17 @@ async fn answers(cluster: &Cluster) {
         key: key.map(|(key, value)| (key.to_owned(), value.to_owned())),
         limit: 10,
     };
-    assert_eq!(names(&live.list(&query(None, None), soon()).await), ["mongo", "web"]);
-    assert_eq!(names(&live.list(&query(Some("app in (web)"), None), soon()).await), ["web"]);
-    assert_eq!(names(&live.list(&query(None, Some(("spec.clusterIP", "None"))), soon()).await), ["mongo"]);
+    assert_eq!(names(&live.list(&query(None, None), &soon()).await), ["mongo", "web"]);
+    assert_eq!(names(&live.list(&query(Some("app in (web)"), None), &soon()).await), ["web"]);
+    assert_eq!(names(&live.list(&query(None, Some(("spec.clusterIP", "None"))), &soon()).await), ["mongo"]);
 
     let nobody = Live::new(connect(Some(&cluster.kubeconfig_of_nobody()), CONTEXT).await.unwrap());
     let service = name("v1", "Service", Some("shop"), "mongo");
     assert!(
-        matches!(nobody.get(&service, soon()).await, Answer::Unknown(reason) if reason.contains("nobody") && reason.contains("services")),
+        matches!(nobody.get(&service, &soon()).await, Answer::Unknown(reason) if reason.contains("nobody") && reason.contains("services")),
         "what may not be read is unknown, not absent"
     );
-    let listing = nobody.list(&query(None, None), soon()).await;
+    let listing = nobody.list(&query(None, None), &soon()).await;
     assert!(listing.items.is_empty() && listing.incomplete.is_some_and(|reason| reason.contains("nobody")));
 }
 
@@ -157,6 +157,6 @@ fn names(listing: &Listing) -> Vec<String> {
     names
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
+fn soon() -> Budget {
+    Budget::until(Instant::now() + Duration::from_secs(20))
 }

@@ -130,6 +130,7 @@ fn run(policies: Vec<Arc<Policy>>, kind: &str, object: &Json) -> Admitted {
     let request = Request {
         selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
         body: body.as_bytes(),
+        arrived: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
         now: Duration::ZERO,
         origin: Origin::Admission,

@@ -4,6 +4,7 @@
 //! reading from an API server. It reads and never writes.
 
 mod connect;
+pub mod crd;
 mod live;
 
 pub use connect::{ConnectError, connect};

@@ -9,6 +9,7 @@
 pub mod cache;
 mod connect;
 mod controller;
+pub mod crd;
 mod documents;
 mod election;
 mod live;

@@ -22,7 +22,14 @@ impl std::fmt::Display for CacheProblem {
         f.write_str(&self.kind)
     }
 }
-pub struct KindStats;
+pub struct KindStats {
+    pub api_version: String,
+    pub kind: String,
+    pub objects: usize,
+    pub bytes: usize,
+    pub synced: bool,
+    pub staleness: Option<Duration>,
+}
 pub struct Wanted;
 pub fn wanted(_: &[Arc<Policy>]) -> Vec<Wanted> {
     vec![]

@@ -67,6 +67,11 @@ impl Pulse {
         Pulse { last, task: tokio::spawn(beat).abort_handle() }
     }
 
+    /// Whether it has answered of late.
+    pub(super) fn is_well(&self) -> bool {
+        self.last().is_some_and(|last| last.elapsed() <= SILENCE)
+    }
+
     pub(super) fn last(&self) -> Option<Instant> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

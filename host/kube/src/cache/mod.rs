@@ -21,6 +21,7 @@ mod store;
 mod wanted;
 mod watch;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -40,16 +41,21 @@ pub use self::wanted::{Wanted, wanted};
 /// How old what a watch knows may be where nothing else is said.
 pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// Between two looks for a kind where nothing else is said.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
 /// What an administrator says of the cache.
 #[derive(Debug, Clone)]
 pub struct CacheConfig {
     /// Past this age what a watch knows is no answer any more.
     pub max_staleness: Duration,
+    /// Between two looks for a kind that isn't served, or that may not be read.
+    pub look_again: Duration,
 }
 
 impl Default for CacheConfig {
     fn default() -> CacheConfig {
-        CacheConfig { max_staleness: DEFAULT_MAX_STALENESS }
+        CacheConfig { max_staleness: DEFAULT_MAX_STALENESS, look_again: LOOK_AGAIN }
     }
 }
 
@@ -101,6 +107,16 @@ pub struct KindStats {
     pub staleness: Option<Duration>,
 }
 
+impl fmt::Display for CacheProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)?;
+        match &self.grant {
+            Some(grant) => write!(formatter, "; this rule in a role of its account would grant it: {grant}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Cache {
     /// A cache of what this API server serves. Must be called inside a tokio runtime.
     ///
@@ -120,7 +136,12 @@ impl Cache {
             let running = watches.iter().filter_map(Weak::upgrade);
             let serves = |watch: &Arc<Watch>| watch.wanted.is_served_like(wanted) && !watch.has_ended();
             let watch = running.into_iter().find(serves).unwrap_or_else(|| {
-                let watch = Arc::new(Watch::start(self.client.clone(), wanted.clone(), self.pulse.clone()));
+                let watch = Arc::new(Watch::start(
+                    self.client.clone(),
+                    wanted.clone(),
+                    self.pulse.clone(),
+                    self.config.look_again,
+                ));
                 watches.push(Arc::downgrade(&watch));
                 watch
             });
@@ -141,8 +162,10 @@ impl CacheView {
         self.kinds.iter().map(|(wanted, _)| wanted)
     }
 
-    /// Waits until of every kind all objects are known, or that it isn't served
-    /// or may not be read; false where that wasn't so in time.
+    /// Waits until of every kind all objects are known, or that it isn't served,
+    /// may not or can't be read; false where that wasn't so in time. A kind can't
+    /// be read where the API server is well and fails again and again with that
+    /// one: it must not hold up what concerns others.
     pub async fn settled(&self, deadline: Instant) -> bool {
         let all = join_all(self.kinds.iter().map(|(_, watch)| watch.known.settled()));
         tokio::time::timeout_at(deadline.into(), all).await.is_ok()
@@ -185,7 +208,7 @@ impl CacheView {
         };
         match watch.known.phase() {
             Phase::Synced | Phase::NotServed => {}
-            Phase::Starting | Phase::Forbidden => return Err(unusable(wanted, watch)),
+            Phase::Starting | Phase::Failing | Phase::Forbidden => return Err(unusable(wanted, watch)),
         }
         match watch.known.staleness() {
             Some(age) if age <= self.cache.config.max_staleness && !watch.has_ended() => Ok(watch),
@@ -290,13 +313,15 @@ fn problem(wanted: &Wanted, watch: &Watch) -> Option<CacheProblem> {
         (Phase::Forbidden, reason) => {
             (format!("{kind} of {} may not be read: {}", wanted.api_version, reason.unwrap_or("forbidden")), true)
         }
-        (Phase::Starting, Some(reason)) => (format!("{kind} of {} can't be read: {reason}", wanted.api_version), false),
+        (Phase::Starting | Phase::Failing, Some(reason)) => {
+            (format!("{kind} of {} can't be read: {reason}", wanted.api_version), false)
+        }
         (Phase::Synced | Phase::NotServed, reason) => {
             let silent = span(silent?);
             let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
             (format!("the watch of {kind} has had no contact with the API server for {silent}{reason}"), false)
         }
-        (Phase::Starting, None) => return None,
+        (Phase::Starting | Phase::Failing, None) => return None,
     };
     let plural = held.served().map(|served| served.plural().to_owned());
     let grant = plural.filter(|_| forbidden).map(|plural| {

@@ -29,11 +29,12 @@ use super::contact::{Contact, Pulse};
 use super::store::{Shape, Store};
 use super::wanted::Wanted;
 
-/// Between two looks for a kind that isn't served, and for a permission that is missing.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The first pause after a failure, doubled with each until the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// After so many failures in a row, with an API server that is well, a kind is
+/// one that can't be read: about 4 s.
+const FAILURES: u32 = 4;
 /// A watch that lasted so long was no failure.
 const WELL: Duration = Duration::from_secs(10);
 
@@ -75,11 +76,13 @@ pub(super) enum Phase {
     NotServed,
     /// It may not be read.
     Forbidden,
+    /// It could not be read so far, by an API server that is well.
+    Failing,
 }
 
 impl Watch {
     /// Watches until it is dropped.
-    pub(super) fn start(client: Client, wanted: Wanted, pulse: Arc<Pulse>) -> Watch {
+    pub(super) fn start(client: Client, wanted: Wanted, pulse: Arc<Pulse>, look_again: Duration) -> Watch {
         let shape = Arc::new(Shape::of(&wanted));
         let known = Arc::new(Known {
             content: RwLock::new(Content { store: Store::new(shape.clone()), served: None, failure: None }),
@@ -91,7 +94,7 @@ impl Watch {
             shape,
             pulse,
         });
-        let task = tokio::spawn(run(client, known.clone())).abort_handle();
+        let task = tokio::spawn(run(client, known.clone(), look_again)).abort_handle();
         Watch { wanted, known, task }
     }
 
@@ -151,6 +154,11 @@ impl Known {
         self.look.notify_one();
     }
 
+    /// Waits so long, or until it is asked for a look.
+    async fn look_again(&self, after: Duration) {
+        let _ = tokio::time::timeout(after, self.look.notified()).await;
+    }
+
     fn change(&self, change: impl FnOnce(&mut Content)) {
         change(&mut self.content.write().unwrap_or_else(PoisonError::into_inner));
     }
@@ -184,7 +192,7 @@ impl Known {
 }
 
 /// Never ends; a failure is waited out.
-async fn run(client: Client, known: Arc<Known>) {
+async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
     let mut pause = Pause::default();
     loop {
         let fault = match keep(&client, &known, &mut pause).await {
@@ -196,24 +204,23 @@ async fn run(client: Client, known: Arc<Known>) {
                 // Asking succeeded: that there is nothing is known as of now.
                 known.alive();
                 known.forget(Phase::NotServed, None);
-                look_again(&known).await;
+                known.look_again(look_again).await;
             }
             Fault::Forbidden(reason) => {
                 known.broken(reason.clone());
                 known.forget(Phase::Forbidden, Some(reason));
-                look_again(&known).await;
+                known.look_again(look_again).await;
             }
             Fault::Expired => pause.wait().await,
             Fault::Other(reason) => {
                 known.broken(reason);
+                if pause.failures >= FAILURES && known.phase() == Phase::Starting && known.pulse.is_well() {
+                    known.phase.send_replace(Phase::Failing);
+                }
                 pause.wait().await;
             }
         }
     }
-}
-
-async fn look_again(known: &Known) {
-    let _ = tokio::time::timeout(LOOK_AGAIN, known.look.notified()).await;
 }
 
 /// Reads all and follows what changes, until all has to be read anew.

@@ -1,0 +1,248 @@
+//! The program under test in a cluster of the bed: custom resources, roles,
+//! replicas, a controller.
+//!
+//! Replicas and controller act as the service accounts that a real installation
+//! gives them, with the roles that `portcullis manifests rbac` writes and no
+//! others, so that a missing right is a failing test.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{Program, http_get, portcullis, ports, tail};
+use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for, workspace_root};
+
+/// Where Portcullis lives.
+pub(crate) const NAMESPACE: &str = "portcullis-system";
+/// Its Service.
+const SERVICE: &str = "portcullis";
+/// The replicas' port in a network namespace, where no other program is.
+const PORT: u16 = 8443;
+/// And that of `/readyz` and `/metrics`.
+const METRICS_PORT: u16 = 8081;
+/// How long a start may take: policies are compiled on two cores that others use too.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the controller may take to see a policy, hear of all replicas and write its rules.
+const SETTLING: Duration = Duration::from_secs(90);
+
+/// How Portcullis is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The policies, as YAML; applied before the replicas start.
+    pub policies: String,
+    /// Places of the replicas behind a Service; without any, one replica is reached by URL.
+    pub places: Vec<Place>,
+    /// Further arguments of `serve`.
+    pub serve: Vec<String>,
+    /// Further arguments of `controller`.
+    pub controller: Vec<String>,
+}
+
+/// A running Portcullis.
+#[derive(Debug)]
+pub struct Portcullis {
+    controller: Option<Program>,
+    replicas: Vec<Replica>,
+    setup: Setup,
+}
+
+#[derive(Debug)]
+struct Replica {
+    program: Option<Program>,
+    webhook: SocketAddr,
+    metrics: SocketAddr,
+    namespace: Option<String>,
+}
+
+impl Portcullis {
+    /// Installs the custom resources, the roles and the policies, starts replicas
+    /// and controller, and waits until every policy is ready.
+    ///
+    /// # Panics
+    /// Something isn't ready in time; the log is shown.
+    #[must_use]
+    pub fn start(cluster: &Cluster, setup: Setup) -> Portcullis {
+        install(cluster);
+        if !setup.policies.trim().is_empty() {
+            cluster.kubectl(&["apply", "-f", "-"], &setup.policies);
+        }
+        certificate(cluster, &setup.places);
+        if !setup.places.is_empty() {
+            cluster.kubectl(&["apply", "-f", "-"], &Network::service(NAMESPACE, SERVICE, PORT, &setup.places));
+        }
+        let mut portcullis = Portcullis { controller: None, replicas: replicas(&setup), setup };
+        for number in 0..portcullis.replicas.len() {
+            portcullis.start_replica(cluster, number);
+        }
+        portcullis.start_controller(cluster);
+        portcullis.settle(cluster);
+        portcullis
+    }
+
+    /// Starts a replica that isn't running, and waits until it is ready.
+    ///
+    /// # Panics
+    /// It isn't ready in time; its log is shown.
+    pub fn start_replica(&mut self, cluster: &Cluster, number: usize) {
+        let log = self.replica_log(cluster, number);
+        let replica = &mut self.replicas[number];
+        let mut arguments = words(&["serve", "--kubernetes", "--pod-namespace", NAMESPACE]);
+        arguments.extend([
+            format!("--kubeconfig={}", cluster.kubeconfig_of(SERVER).display()),
+            format!("--pod-name=portcullis-{number}"),
+            format!("--address={}", replica.webhook.ip()),
+            format!("--port={}", replica.webhook.port()),
+            format!("--metrics-port={}", replica.metrics.port()),
+            format!("--tls-cert={}", cluster.path("webhook.crt").display()),
+            format!("--tls-key={}", cluster.path("webhook.key").display()),
+        ]);
+        arguments.extend(self.setup.serve.iter().cloned());
+        let program = Program::wrapped(&portcullis(), &arguments, &environment(), replica.namespace.as_deref(), log);
+        replica.program = Some(program);
+        self.wait_ready(number);
+    }
+
+    fn wait_ready(&mut self, number: usize) {
+        let Replica { program, metrics, .. } = &mut self.replicas[number];
+        wait_for("a ready replica", PATIENCE, || {
+            let program = program.as_mut().expect("just started");
+            assert!(!program.ended(), "replica {number} has ended:\n{}", tail(&program.said()));
+            http_get(*metrics, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Starts the controller.
+    pub fn start_controller(&mut self, cluster: &Cluster) {
+        let mut arguments = words(&["controller", "--namespace", NAMESPACE]);
+        arguments.push(format!("--kubeconfig={}", cluster.kubeconfig_of(CONTROLLER).display()));
+        arguments.push(format!("--ca-bundle={}", cluster.path("webhook.crt").display()));
+        arguments.push(match self.setup.places.is_empty() {
+            true => format!("--url=https://{}", self.replicas[0].webhook),
+            false => format!("--service={SERVICE}"),
+        });
+        arguments.extend(self.setup.controller.iter().cloned());
+        let log = cluster.path("portcullis-controller.log");
+        self.controller = Some(Program::wrapped(&portcullis(), &arguments, &environment(), None, log));
+    }
+
+    /// Waits until every policy is ready and the webhooks are registered.
+    ///
+    /// # Panics
+    /// One isn't in time; it and the controller's log are shown.
+    pub fn settle(&mut self, cluster: &Cluster) {
+        for kind in ["clusterpolicies.portcullis.dev", "policies.portcullis.dev"] {
+            let all = ["get", kind, "-A", "-o", "name"];
+            if cluster.kubectl(&all, "").trim().is_empty() {
+                continue;
+            }
+            let patience = format!("--timeout={}s", SETTLING.as_secs());
+            let said = cluster.try_kubectl(&["wait", "--for=condition=Ready", kind, "--all", "-A", &patience], "");
+            if !said.well() {
+                let status = cluster.try_kubectl(&["get", kind, "-A", "-o", "yaml"], "");
+                let controller = self.controller.as_ref().map(Program::said).unwrap_or_default();
+                panic!("{}\n{}\n{}", said.errors, tail(&status.output), tail(&controller));
+            }
+        }
+    }
+
+    /// Ends a replica: with a drain (`TERM`), or without (`KILL`).
+    ///
+    /// # Panics
+    /// It doesn't end.
+    pub fn end_replica(&mut self, number: usize, signal: &str) {
+        if let Some(mut program) = self.replicas[number].program.take() {
+            program.signal(signal);
+            program.wait(PATIENCE);
+        }
+    }
+
+    /// Ends the controller.
+    pub fn end_controller(&mut self) {
+        self.controller = None;
+    }
+
+    /// The process id of a replica.
+    ///
+    /// # Panics
+    /// It doesn't run.
+    #[must_use]
+    pub fn replica_pid(&self, number: usize) -> u32 {
+        self.replicas[number].program.as_ref().expect("it runs").pid()
+    }
+
+    /// What a replica serves at `/metrics`.
+    ///
+    /// # Panics
+    /// It doesn't answer.
+    #[must_use]
+    pub fn metrics(&self, number: usize) -> String {
+        let answer = http_get(self.replicas[number].metrics, "/metrics");
+        answer.expect("the replica answers").1
+    }
+
+    /// What a replica has logged.
+    #[must_use]
+    pub fn log(&self, cluster: &Cluster, number: usize) -> String {
+        fs::read_to_string(self.replica_log(cluster, number)).unwrap_or_default()
+    }
+
+    fn replica_log(&self, cluster: &Cluster, number: usize) -> PathBuf {
+        cluster.path(&format!("portcullis-{number}.log"))
+    }
+}
+
+fn replicas(setup: &Setup) -> Vec<Replica> {
+    let at = |place: &Place| Replica {
+        program: None,
+        webhook: SocketAddr::new(IpAddr::V4(place.address), PORT),
+        metrics: SocketAddr::new(IpAddr::V4(place.address), METRICS_PORT),
+        namespace: Some(place.namespace.clone()),
+    };
+    if !setup.places.is_empty() {
+        return setup.places.iter().map(at).collect();
+    }
+    let [webhook, metrics] = ports("127.0.0.1");
+    let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    vec![Replica { program: None, webhook: local(webhook), metrics: local(metrics), namespace: None }]
+}
+
+fn environment() -> Vec<(String, String)> {
+    vec![("NO_COLOR".to_owned(), "1".to_owned())]
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// The namespace, the custom resources and the roles.
+fn install(cluster: &Cluster) {
+    let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}");
+    cluster.kubectl(&["apply", "-f", "-"], &namespace);
+    let crds = workspace_root().join("deploy/crds");
+    cluster.kubectl(&["apply", "--server-side", "-f", &crds.display().to_string()], "");
+    cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
+    let roles = Command::new(portcullis()).args(["manifests", "rbac"]).output().expect("portcullis runs");
+    assert!(roles.status.success(), "portcullis manifests rbac: {}", String::from_utf8_lossy(&roles.stderr));
+    cluster.kubectl(&["apply", "-f", "-"], &String::from_utf8_lossy(&roles.stdout));
+}
+
+/// A certificate that is its own authority, for every address that the replicas are reached at.
+fn certificate(cluster: &Cluster, places: &[Place]) {
+    let mut names = format!("subjectAltName=DNS:{SERVICE}.{NAMESPACE}.svc,DNS:localhost,IP:127.0.0.1");
+    for place in places {
+        names.push_str(&format!(",IP:{}", place.address));
+    }
+    let (key, certificate) = (cluster.path("webhook.key"), cluster.path("webhook.crt"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=portcullis", "-addext", &names])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "openssl req: {}", String::from_utf8_lossy(&made.stderr));
+}

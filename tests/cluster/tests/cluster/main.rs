@@ -3,3 +3,6 @@
 
 mod bed;
 mod context;
+mod scenarios;
+mod verbs;
+mod world;

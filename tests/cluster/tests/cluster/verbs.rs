@@ -21,6 +21,9 @@ impl Team {
     fn new(name: &'static str) -> Team {
         let world = World::shared();
         world.cluster.kubectl(&["create", "namespace", name], "");
+        // Not applied: a copy of it would lie in its annotations, which is warned of.
+        let secret = ["create", "secret", "generic", "db", "--from-literal=password=7Rt2-vbQ8-zLm4-Kd9p", "-n", name];
+        world.cluster.try_kubectl(&secret, "").assert_unjudged("the Secret");
         Team { world, name, workloads: manifest("workloads.yaml") }
     }
 

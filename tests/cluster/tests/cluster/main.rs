@@ -3,6 +3,8 @@
 
 mod bed;
 mod context;
+mod orders;
+mod rollout;
 mod scenarios;
 mod verbs;
 mod world;

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use portcullis_core::cluster::Tenants;
 use portcullis_core::policy::{duration, unknown_field};
 use rustls_pki_types::ServerName;
 
-use crate::args::{LogFormat, ServeArguments, ServeSettings};
-use crate::store;
+use crate::args::{ClusterSettings, LogFormat, ServeArguments, ServeSettings};
+use crate::store::{self, ObjectSource, TenantRules};
 use crate::yaml;
 
 /// Where the API server's Service sends its calls to.
@@ -43,6 +44,10 @@ pub const SHORTEST_IDLE_TIMEOUT: Duration = Duration::from_secs(95);
 pub const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// As long as the longest call that an API server makes.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than an upgrade of a control plane.
+pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(2 * 3600);
+/// Where Portcullis is installed.
+pub const DEFAULT_NAMESPACE: &str = "portcullis-system";
 /// No bound may be longer: a typing error, not a wish.
 const LONGEST_TIME: Duration = Duration::from_secs(3600);
 /// Names that the self-signed certificate always carries.
@@ -59,10 +64,33 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     /// Policy documents; None: the built-in ones.
     pub policies: Option<Vec<PathBuf>>,
+    /// The cluster to connect to; None: no connection.
+    pub kubernetes: Option<ClusterConfig>,
+    /// Age from which what is known of the cluster counts no more.
+    pub max_staleness: Duration,
     /// Manifests that look-ups see.
     pub cluster: Vec<PathBuf>,
     /// Folder for compiled policies; None: none is kept.
     pub cache: Option<PathBuf>,
+}
+
+/// How a cluster is reached, and who this is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// None: the service account of the pod, else as kubectl finds it.
+    pub kubeconfig: Option<PathBuf>,
+    /// None: the kubeconfig's current one.
+    pub context: Option<String>,
+    /// Portcullis's own.
+    pub namespace: String,
+    /// Of this pod; None outside one.
+    pub pod_name: Option<String>,
+    /// Of this pod.
+    pub pod_uid: Option<String>,
+    /// How policy objects are read.
+    pub objects: ObjectSource,
+    /// What namespaced policies may look up beside their namespace.
+    pub tenants: Tenants,
 }
 
 /// What is logged and how: needed before all else.
@@ -184,8 +212,23 @@ impl Config {
             (Some(_), None) => bail!("--tls-cert is set without --tls-key; both belong together"),
             (None, Some(_)) => bail!("--tls-key is set without --tls-cert; both belong together"),
         };
+        let max_staleness = match settings.max_staleness.as_deref() {
+            None => DEFAULT_MAX_STALENESS,
+            Some(text) => duration::parse(text)
+                .filter(|time| !time.is_zero())
+                .ok_or_else(|| anyhow!("--max-staleness is {text:?}; write 30m or 2h"))?,
+        };
+        if settings.kubernetes && !settings.cluster.is_empty() {
+            bail!("--kubernetes asks a cluster for what --cluster names files of; leave one of the two out");
+        }
+        let kubernetes = match settings.kubernetes {
+            true => Some(ClusterConfig::resolve(&settings.connection)?),
+            false => None,
+        };
         let config = Config {
             server,
+            kubernetes,
+            max_staleness,
             certificates,
             client_ca: settings.client_ca,
             policies: (!settings.policy.is_empty()).then_some(settings.policy),
@@ -202,7 +245,21 @@ impl ServeSettings {
         fn list<T>(above: Vec<T>, below: Vec<T>) -> Vec<T> {
             if above.is_empty() { below } else { above }
         }
+        let connection = ClusterSettings {
+            kubeconfig: self.connection.kubeconfig.or(below.connection.kubeconfig),
+            context: self.connection.context.or(below.connection.context),
+            namespace: self.connection.namespace.or(below.connection.namespace),
+            pod_name: self.connection.pod_name.or(below.connection.pod_name),
+            pod_uid: self.connection.pod_uid.or(below.connection.pod_uid),
+            modules: self.connection.modules.or(below.connection.modules),
+            tenant_modules: list(self.connection.tenant_modules, below.connection.tenant_modules),
+            tenant_reads: list(self.connection.tenant_reads, below.connection.tenant_reads),
+            tenant_mutation: self.connection.tenant_mutation || below.connection.tenant_mutation,
+        };
         ServeSettings {
+            kubernetes: self.kubernetes || below.kubernetes,
+            connection,
+            max_staleness: self.max_staleness.or(below.max_staleness),
             policy: list(self.policy, below.policy),
             cluster: list(self.cluster, below.cluster),
             cache: self.cache.or(below.cache),
@@ -225,6 +282,41 @@ impl ServeSettings {
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
         }
+    }
+}
+
+impl ClusterConfig {
+    /// Resolves what `serve` and `controller` have in common.
+    ///
+    /// # Errors
+    /// Names the setting, what is wrong with it and what would be right.
+    pub fn resolve(settings: &ClusterSettings) -> Result<ClusterConfig> {
+        let mut tenants = TenantRules { mutation: settings.tenant_mutation, ..TenantRules::default() };
+        if !settings.tenant_modules.is_empty() {
+            tenants.modules.clone_from(&settings.tenant_modules);
+        }
+        let mut reads = Tenants::default();
+        if !settings.tenant_reads.is_empty() {
+            let kind = |text: &String| match text.split_once('.').unwrap_or((text, "")) {
+                (kind, group) if kind.starts_with(|letter: char| letter.is_ascii_uppercase()) => {
+                    Ok((group.to_owned(), kind.to_owned()))
+                }
+                _ => Err(anyhow!("--tenant-reads is {text:?}; write KIND.GROUP, such as StorageClass.storage.k8s.io")),
+            };
+            reads.reads = settings.tenant_reads.iter().map(kind).collect::<Result<_>>()?;
+        }
+        if let Some(folder) = settings.modules.as_ref().filter(|folder| !folder.is_dir()) {
+            bail!("--modules: {} is no folder", folder.display());
+        }
+        Ok(ClusterConfig {
+            kubeconfig: settings.kubeconfig.clone(),
+            context: settings.context.clone(),
+            namespace: settings.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            pod_name: settings.pod_name.clone(),
+            pod_uid: settings.pod_uid.clone(),
+            objects: ObjectSource { modules: settings.modules.clone(), tenants },
+            tenants: reads,
+        })
     }
 }
 
@@ -289,7 +381,14 @@ impl ServeSettings {
     fn relative_to(mut self, folder: &Path) -> ServeSettings {
         let policies = self.policy.iter_mut().filter(|path| !store::is_builtin(path));
         let lists = policies.chain(&mut self.cluster);
-        let single = [&mut self.cache, &mut self.tls_cert, &mut self.tls_key, &mut self.client_ca];
+        let single = [
+            &mut self.connection.kubeconfig,
+            &mut self.connection.modules,
+            &mut self.cache,
+            &mut self.tls_cert,
+            &mut self.tls_key,
+            &mut self.client_ca,
+        ];
         for path in lists.chain(single.into_iter().flatten()) {
             *path = folder.join(&path);
         }

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::Edit;
@@ -130,17 +131,21 @@ pub struct Reach {
 
 /// Requests by resource, in the words of `RuleWithOperations`
 /// (admissionregistration.k8s.io/v1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MatchRule {
     /// `""` is the core group, `*` every group.
+    #[schemars(schema_with = "crate::policy::schema::rule_names")]
     pub api_groups: Vec<String>,
     /// `*` is every version.
+    #[schemars(schema_with = "crate::policy::schema::rule_names")]
     pub api_versions: Vec<String>,
     /// `pods`, `pods/ephemeralcontainers`, `*`, `*/scale`, `pods/*`, `*/*`.
+    #[schemars(schema_with = "crate::policy::schema::rule_names")]
     pub resources: Vec<String>,
     /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT` or `*`; absent is `*`.
     #[serde(default = "every_operation")]
+    #[schemars(schema_with = "crate::policy::schema::operations")]
     pub operations: Vec<String>,
     /// Which resources by where they live.
     #[serde(default)]
@@ -152,7 +157,7 @@ fn every_operation() -> Vec<String> {
 }
 
 /// Where a resource lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Scope {
     /// In the cluster.
     Cluster,

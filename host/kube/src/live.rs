@@ -22,6 +22,8 @@ use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName,
 use portcullis_core::objects::{Objects, group};
 use tokio::sync::OnceCell;
 
+use crate::told;
+
 /// Objects that one page of a list holds, as kubectl has it (`--chunk-size`).
 const PAGE: u32 = 500;
 /// Objects of one kind that are read at most; of more the rest is unknown.
@@ -190,12 +192,4 @@ fn text(object: &DynamicObject, served: &Served) -> Result<String, String> {
 
 fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == NOT_FOUND)
-}
-
-/// What an API server said, without the layers around it.
-fn told(error: &Error) -> String {
-    match error {
-        Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        error => error.to_string(),
-    }
 }

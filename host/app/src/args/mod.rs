@@ -2,6 +2,8 @@
 //! resolves what `serve` gets, each other subcommand its own part.
 
 mod check;
+mod cluster;
+mod controller;
 mod explain;
 mod output;
 mod pages;
@@ -9,6 +11,8 @@ mod policies;
 mod serve;
 
 pub use check::{CheckArguments, WriteOperation};
+pub use cluster::ClusterSettings;
+pub use controller::ControllerArguments;
 pub use explain::{ExplainArguments, ExplainFormat};
 pub use output::{CheckFormat, FailOn, OutputArguments};
 pub use pages::{CompletionsArguments, ManArguments};
@@ -41,6 +45,8 @@ pub struct Arguments {
 pub enum Command {
     /// Answer admission reviews over HTTPS
     Serve(Box<ServeArguments>),
+    /// Register webhooks for the policies of a cluster, and write their status
+    Controller(Box<ControllerArguments>),
     /// Judge manifests, as the server would
     Check(Box<CheckArguments>),
     /// List the policies that are loaded

@@ -4,10 +4,12 @@
 //! known one. Words are Kubernetes' own where it has them.
 
 mod parse;
+pub(crate) mod schema;
 mod units;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::MatchRule;
@@ -23,6 +25,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(200);
 pub const DEFAULT_MEMORY: usize = 64 << 20;
 /// The largest `memory`: epochs don't interrupt a bulk copy, so memory bounds it.
 pub const MAX_MEMORY: usize = 64 << 20;
+/// The least `memory`: a guest's stack alone takes a good part of it.
+pub const MIN_MEMORY: usize = 1 << 20;
 /// The largest `timeout`: the API server itself waits at most 30 s.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -45,19 +49,23 @@ pub struct PolicyId {
 }
 
 /// The `spec` of a policy document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicySpec {
     /// `builtin/storage`, `./policy.wasm`, or `oci://registry/repository@sha256:…`.
+    #[schemars(schema_with = "schema::module")]
     pub module: String,
     /// Which of the module's policies; may be absent where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::policy")]
     pub policy: Option<String>,
     /// As the policy's settings schema says.
     #[serde(default = "empty_object")]
+    #[schemars(schema_with = "schema::settings")]
     pub settings: serde_json::Value,
     /// What a finding of level deny does.
     #[serde(default = "deny")]
+    #[schemars(schema_with = "schema::validation_actions")]
     pub validation_actions: Vec<ValidationAction>,
     /// What a trap, a timeout, a malformed answer means.
     #[serde(default)]
@@ -70,81 +78,93 @@ pub struct PolicySpec {
     pub order: i32,
     /// Time that the policy itself may run.
     #[serde(default = "default_timeout", with = "units::duration")]
+    #[schemars(schema_with = "schema::timeout")]
     pub timeout: Duration,
     /// Bytes of memory that an instance may have.
     #[serde(default = "default_memory", with = "units::memory")]
+    #[schemars(schema_with = "schema::memory")]
     pub memory: usize,
     /// Narrows what the policy declares.
-    #[serde(default, rename = "match")]
+    #[serde(default, skip_serializing_if = "Match::is_empty", rename = "match")]
     pub matching: Match,
 }
 
 /// Narrows what a policy declares.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Match {
     /// As in ValidatingAdmissionPolicy; required where the module declares no kinds.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::resource_rules")]
     pub resource_rules: Vec<MatchRule>,
     /// By the namespace's labels.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "LabelSelector::is_empty")]
     pub namespace_selector: LabelSelector,
     /// By the object's labels, new or old.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "LabelSelector::is_empty")]
     pub object_selector: LabelSelector,
     /// Never judged.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Exclude::is_empty")]
     pub exclude: Exclude,
     /// JSONPath (RFC 9535); each must select something.
-    #[serde(default, rename = "where")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "where")]
+    #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<String>,
 }
 
 /// What is never judged.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exclude {
     /// By `request.namespace` (a Namespace by its own name).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::namespaces")]
     pub namespaces: Vec<String>,
     /// By `userInfo.username`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::subjects")]
     pub users: Vec<String>,
     /// By `userInfo.groups`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::subjects")]
     pub groups: Vec<String>,
     /// `namespace/name`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::service_accounts")]
     pub service_accounts: Vec<String>,
 }
 
 /// `metav1.LabelSelector`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelSelector {
     /// Labels that must be there with these values.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::match_labels")]
     pub match_labels: std::collections::BTreeMap<String, String>,
     /// Conditions on labels.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::match_expressions")]
     pub match_expressions: Vec<LabelRequirement>,
 }
 
 /// `metav1.LabelSelectorRequirement`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelRequirement {
     /// The label.
+    #[schemars(schema_with = "schema::label_key")]
     pub key: String,
     /// How it is compared.
     pub operator: LabelOperator,
     /// With what.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::label_values")]
     pub values: Vec<String>,
 }
 
 /// `metav1.LabelSelectorOperator`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LabelOperator {
     /// The label is there with one of the values.
     In,
@@ -157,7 +177,7 @@ pub enum LabelOperator {
 }
 
 /// What a finding of level deny does, as in ValidatingAdmissionPolicy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ValidationAction {
     /// The request is denied.
     Deny,
@@ -168,7 +188,7 @@ pub enum ValidationAction {
 }
 
 /// What a failure of the policy means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub enum FailurePolicy {
     /// The request is denied.
     #[default]
@@ -178,7 +198,7 @@ pub enum FailurePolicy {
 }
 
 /// What an undecided verdict means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum OnUndecided {
     /// The request is denied.
     Deny,
@@ -202,6 +222,20 @@ impl PolicyId {
     /// A ClusterPolicy's.
     pub fn cluster(name: impl Into<String>) -> PolicyId {
         PolicyId { namespace: None, name: name.into() }
+    }
+}
+
+impl Match {
+    /// Whether it narrows nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Match::default()
+    }
+}
+
+impl Exclude {
+    /// Whether it leaves nothing out.
+    pub fn is_empty(&self) -> bool {
+        *self == Exclude::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading a document: every field known, every value possible, and otherwise a
 //! message that says where, what, and what would be right.
 
-use super::{API_VERSION, MAX_MEMORY, MAX_TIMEOUT, PolicyDocument, PolicyId, PolicySpec, ValidationAction};
+use super::{API_VERSION, MAX_MEMORY, MAX_TIMEOUT, MIN_MEMORY, PolicyDocument, PolicyId, PolicySpec, ValidationAction};
 
 /// A document that can't be used: where, what is wrong, what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,13 +118,23 @@ impl PolicySpec {
                     .to_owned(),
             ));
         }
+        if let Some(twice) = twice(&self.validation_actions) {
+            return Err(DocumentError::new("spec.validationActions", format!("names {twice:?} twice")));
+        }
+        let accounts = &self.matching.exclude.service_accounts;
+        if let Some((index, account)) = accounts.iter().enumerate().find(|(_, account)| !is_account(account)) {
+            return Err(DocumentError::new(
+                format!("spec.match.exclude.serviceAccounts[{index}]"),
+                format!("is {account:?}; write namespace/name"),
+            ));
+        }
         if self.timeout.is_zero() || self.timeout > MAX_TIMEOUT {
             return Err(DocumentError::new(
                 "spec.timeout",
                 format!("is {} ms; it lies between 1ms and {}s", self.timeout.as_millis(), MAX_TIMEOUT.as_secs()),
             ));
         }
-        if self.memory < 1 << 20 || self.memory > MAX_MEMORY {
+        if self.memory < MIN_MEMORY || self.memory > MAX_MEMORY {
             return Err(DocumentError::new(
                 "spec.memory",
                 format!("is {} bytes; it lies between 1Mi and {}Mi", self.memory, MAX_MEMORY >> 20),
@@ -132,6 +142,17 @@ impl PolicySpec {
         }
         Ok(())
     }
+}
+
+fn twice(actions: &[ValidationAction]) -> Option<ValidationAction> {
+    let before = |index: usize| actions.iter().take(index);
+    actions.iter().enumerate().find(|(index, action)| before(*index).any(|other| other == *action)).map(|(_, action)| *action)
+}
+
+/// `namespace/name`.
+fn is_account(account: &str) -> bool {
+    let parts: Vec<&str> = account.split('/').collect();
+    parts.len() == 2 && parts.iter().all(|part| !part.is_empty())
 }
 
 impl DocumentError {
@@ -294,6 +315,14 @@ mod tests {
             (
                 document(json!({"module": "m", "validationActions": []})),
                 "spec.validationActions: is empty; name at least one of Deny, Warn, Audit",
+            ),
+            (
+                document(json!({"module": "m", "validationActions": ["Warn", "Audit", "Warn"]})),
+                "spec.validationActions: names Warn twice",
+            ),
+            (
+                document(json!({"module": "m", "match": {"exclude": {"serviceAccounts": ["a/b", "c"]}}})),
+                "spec.match.exclude.serviceAccounts[1]: is \"c\"; write namespace/name",
             ),
             (document(json!({"settings": {}})), "spec: missing field `module`"),
             (

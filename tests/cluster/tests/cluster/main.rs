@@ -4,3 +4,8 @@
 mod cache;
 mod bed;
 mod context;
+mod orders;
+mod rollout;
+mod scenarios;
+mod verbs;
+mod world;

@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -91,6 +91,12 @@ impl Cluster {
         self.path("kubeconfig-nobody")
     }
 
+    /// A certificate, as a `caBundle` holds it: the API server's own.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.path("certs/apiserver.crt")
+    }
+
     /// kubectl, with this on its standard input.
     ///
     /// # Panics
@@ -106,7 +112,18 @@ impl Cluster {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn try_kubectl(&self, arguments: &[&str], input: &str) -> Output {
+    /// kubectl, which must fail: what it says.
+    ///
+    /// # Panics
+    /// It succeeds.
+    pub fn kubectl_refused(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.try_kubectl(arguments, input);
+        assert!(!output.status.success(), "kubectl {} succeeded on {input}", arguments.join(" "));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// kubectl, whatever comes of it.
+    pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Output {
         let manifest = self.path("input.yaml");
         fs::write(&manifest, input).expect("the input is written");
         Command::new(bed())

@@ -451,10 +451,8 @@ pub(super) mod tests {
     /// What decides whether a webhook's rules match, as core reads rules; None
     /// where there are none.
     pub(in crate::webhooks) fn matcher(rules: &[RuleWithOperations]) -> Option<Matcher> {
-        let rules: Vec<MatchRule> = rules
-            .iter()
-            .map(|rule| serde_json::from_value(serde_json::to_value(rule).unwrap()).unwrap())
-            .collect();
+        let rules: Vec<MatchRule> =
+            rules.iter().map(|rule| serde_json::from_value(serde_json::to_value(rule).unwrap()).unwrap()).collect();
         (!rules.is_empty()).then(|| Matcher::new(&document("rules", rules), None).unwrap())
     }
 

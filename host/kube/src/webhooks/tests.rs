@@ -222,9 +222,21 @@ fn selectors_are_shared_or_left_to_the_host() {
         assert_eq!(webhook.namespace_selector.as_ref().unwrap().match_labels.is_some(), namespaces);
         assert_eq!(webhook.object_selector.as_ref().unwrap().match_labels.is_some(), objects);
     };
-    check(vec![selecting("a", vec![sets()], by("n"), by("o")), selecting("b", vec![status], by("n"), by("o"))], true, true);
-    check(vec![selecting("a", vec![sets()], by("n"), by("o")), selecting("b", vec![scale], by("n"), by("o"))], true, false);
-    check(vec![selecting("a", vec![sets()], by("n"), by("o")), selecting("b", vec![sets()], by("m"), by("p"))], false, false);
+    check(
+        vec![selecting("a", vec![sets()], by("n"), by("o")), selecting("b", vec![status], by("n"), by("o"))],
+        true,
+        true,
+    );
+    check(
+        vec![selecting("a", vec![sets()], by("n"), by("o")), selecting("b", vec![scale], by("n"), by("o"))],
+        true,
+        false,
+    );
+    check(
+        vec![selecting("a", vec![sets()], by("n"), by("o")), selecting("b", vec![sets()], by("m"), by("p"))],
+        false,
+        false,
+    );
     check(vec![selecting("a", vec![sets()], by("not a label"), by("Not.A/label"))], false, false);
 }
 

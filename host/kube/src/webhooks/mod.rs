@@ -19,6 +19,8 @@ mod apply;
 mod configuration;
 mod narrowed;
 mod reach;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,11 +1,13 @@
 //! The cluster tier: one binary, each test with a control plane of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-mod cache;
 mod bed;
+mod cache;
 mod context;
+mod crd;
 mod orders;
 mod rollout;
 mod scenarios;
 mod verbs;
+mod webhooks;
 mod world;

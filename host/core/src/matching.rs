@@ -15,10 +15,10 @@ use crate::selector::Labels;
 
 /// Namespaces that a policy of unknown reach leaves alone: the cluster's own and
 /// the engine's (`portcullis-system`), which recovery goes through.
-const VITAL_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "portcullis-system"];
+pub const VITAL_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "portcullis-system"];
 /// Groups and resources that it leaves alone: what nodes, controllers and the
 /// engine itself need to go on, and what it takes to mend the policy.
-const VITAL_RESOURCES: [(&str, &str); 12] = [
+pub const VITAL_RESOURCES: [(&str, &str); 12] = [
     ("", "namespaces"),
     ("", "nodes"),
     ("", "events"),

@@ -86,10 +86,31 @@ impl Said {
         self.code == 0
     }
 
-    /// The warnings that the API server sent.
+    /// The warnings that policies gave, which begin `policy/rule: `; the API server has its own.
     #[must_use]
     pub fn warnings(&self) -> Vec<&str> {
-        self.errors.lines().filter_map(|line| line.strip_prefix("Warning: ")).collect()
+        let ours = |text: &&str| {
+            let rule = text.split_once(": ").and_then(|(rule, _)| rule.split_once('/'));
+            let name = |name: &str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+            rule.is_some_and(|(policy, rule)| name(rule) && policy.split('/').all(name))
+        };
+        self.errors.lines().filter_map(|line| line.strip_prefix("Warning: ")).filter(ours).collect()
+    }
+
+    /// # Panics
+    /// It failed, or a policy had something to say.
+    #[track_caller]
+    pub fn assert_unjudged(&self, what: &str) {
+        assert!(self.well() && !self.denied() && self.warnings().is_empty(), "{what}:\n{}", self.all());
+    }
+
+    /// # Panics
+    /// No policy refused it by this rule.
+    #[track_caller]
+    pub fn assert_denied_by(&self, rule: &str, what: &str) {
+        let line = format!("{rule}: ");
+        let denied = self.denied() && self.errors.contains(&line);
+        assert!(denied, "{what}: not denied by {rule}:\n{}", self.all());
     }
 
     /// Whether a policy refused it.

@@ -113,7 +113,7 @@ struct Progress {
 }
 
 impl Verdict {
-    fn new(holds: bool, reason: &'static str, message: impl Into<String>) -> Verdict {
+    pub(super) fn new(holds: bool, reason: &'static str, message: impl Into<String>) -> Verdict {
         Verdict { holds, reason, message: message.into() }
     }
 }

@@ -4,3 +4,10 @@
 mod bed;
 mod cache;
 mod context;
+mod crd;
+mod orders;
+mod rollout;
+mod scenarios;
+mod verbs;
+mod webhooks;
+mod world;

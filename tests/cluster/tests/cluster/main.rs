@@ -3,8 +3,10 @@
 
 mod bed;
 mod context;
+mod corpus;
 mod orders;
 mod rollout;
 mod scenarios;
 mod verbs;
+mod ways_round;
 mod world;

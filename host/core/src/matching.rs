@@ -15,10 +15,10 @@ use crate::selector::Labels;
 
 /// Namespaces that a policy of unknown reach leaves alone: the cluster's own and
 /// the engine's (`portcullis-system`), which recovery goes through.
-const VITAL_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "portcullis-system"];
+pub const VITAL_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "portcullis-system"];
 /// Groups and resources that it leaves alone: what nodes, controllers and the
 /// engine itself need to go on, and what it takes to mend the policy.
-const VITAL_RESOURCES: [(&str, &str); 12] = [
+pub const VITAL_RESOURCES: [(&str, &str); 12] = [
     ("", "namespaces"),
     ("", "nodes"),
     ("", "events"),
@@ -190,6 +190,23 @@ impl Matcher {
     /// Whether the object is looked at.
     pub fn reads_object(&self) -> bool {
         !self.object_selector.is_empty() || !self.conditions.is_empty()
+    }
+
+    /// Whether all of the object may be looked at.
+    pub fn reads_whole_object(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether any request for this resource, or this subresource of it, can match.
+    pub fn may_match(&self, group: &str, resource: &str, subresource: Option<&str>) -> bool {
+        let named = |rules: &[MatchRule]| {
+            rules.is_empty()
+                || rules.iter().any(|rule| {
+                    names(&rule.api_groups, group)
+                        && rule.resources.iter().any(|pattern| names_resource(pattern, resource, subresource))
+                })
+        };
+        named(&self.declared) && named(&self.narrowed)
     }
 
     /// Whether namespaceSelector, objectSelector and `where` match.

@@ -14,6 +14,7 @@ mod documents;
 mod election;
 mod live;
 mod mirror;
+mod names;
 mod replica;
 pub mod webhooks;
 

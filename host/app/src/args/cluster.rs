@@ -19,7 +19,7 @@ pub struct ClusterSettings {
     pub context: Option<String>,
 
     /// The namespace of Portcullis, where its Leases are [default: portcullis-system]
-    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE", help_heading = "Cluster")]
+    #[arg(long, alias = "pod-namespace", value_name = "NAME", env = "POD_NAMESPACE", help_heading = "Cluster")]
     pub namespace: Option<String>,
 
     /// The name of this pod, from the downward API; it names its Lease

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use portcullis_core::policy::PolicyId;
 use portcullis_engine::{Engine, EngineConfig};
-use portcullis_kube::webhooks::{Endpoint, Options};
+use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{ControllerConfig, LoadedPolicy, Loader, PolicyObject, RunningPolicy};
 
 use super::Signals;
@@ -18,8 +18,8 @@ use crate::telemetry;
 
 /// The Service that the deployment has.
 const SERVICE: &str = "portcullis";
-/// Namespaces that the cluster itself lives in.
-const EXEMPT: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+/// Its port.
+const HTTPS: u16 = 443;
 
 /// Runs until a signal ends it.
 ///
@@ -29,7 +29,7 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     let log = LogConfig { format: arguments.log_format.unwrap_or_default(), filter: arguments.log.clone() };
     let _logs = telemetry::start(&log)?;
     let cluster = ClusterConfig::resolve(&arguments.cluster)?;
-    let webhooks = webhooks(arguments, &cluster)?;
+    let config = config(arguments, &cluster)?;
     let engine = Engine::new(EngineConfig {
         cache_dir: arguments.cache.clone().or_else(default_cache),
         ..EngineConfig::default()
@@ -40,8 +40,6 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     let outcome = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let client = portcullis_kube::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
-        let identity = cluster.pod_name.clone().unwrap_or_else(identity);
-        let config = ControllerConfig { namespace: cluster.namespace.clone(), identity, webhooks };
         portcullis_kube::run_controller(client, config, Box::new(loader), signals.next()).await;
         Ok(ExitCode::SUCCESS)
     });
@@ -50,14 +48,14 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     outcome
 }
 
-fn webhooks(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Options> {
+fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<ControllerConfig> {
     let endpoint = match &arguments.url {
-        Some(url) if url.starts_with("https://") => Endpoint::Url { base: url.trim_end_matches('/').to_owned() },
+        Some(url) if url.starts_with("https://") => Endpoint::Url(url.trim_end_matches('/').to_owned()),
         Some(url) => bail!("--url is {url:?}; the API server calls only https://HOST:PORT"),
         None => Endpoint::Service {
             namespace: cluster.namespace.clone(),
             name: arguments.service.clone().unwrap_or_else(|| SERVICE.to_owned()),
-            port: arguments.service_port.unwrap_or(443),
+            port: i32::from(arguments.service_port.unwrap_or(HTTPS)),
         },
     };
     let ca_bundle = match &arguments.ca_bundle {
@@ -71,9 +69,18 @@ fn webhooks(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<
         None => None,
     };
     let given = &arguments.exempt_namespace;
-    let mut exempt: Vec<String> = if given.is_empty() { EXEMPT.map(str::to_owned).to_vec() } else { given.clone() };
-    exempt.push(cluster.namespace.clone());
-    Ok(Options { endpoint, ca_bundle, inject_ca_from: arguments.inject_ca_from.clone(), exempt_namespaces: exempt })
+    let mut exempt_namespaces = if given.is_empty() { exempt_namespaces() } else { given.clone() };
+    if !exempt_namespaces.contains(&cluster.namespace) {
+        exempt_namespaces.push(cluster.namespace.clone());
+    }
+    Ok(ControllerConfig {
+        namespace: cluster.namespace.clone(),
+        identity: cluster.pod_name.clone().unwrap_or_else(identity),
+        endpoint,
+        ca_bundle,
+        inject_ca_from: arguments.inject_ca_from.clone(),
+        exempt_namespaces,
+    })
 }
 
 /// Unique enough outside a pod, where one controller runs by hand.

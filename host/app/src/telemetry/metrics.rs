@@ -32,11 +32,11 @@ pub const METRICS: [(&str, &str); 19] = [
     ("portcullis_watch_objects", "Objects that are known of each kind that policies look up."),
     ("portcullis_watch_bytes", "Memory that they take, by kind."),
     ("portcullis_watch_synced", "1 once all objects of the kind have been read."),
-    ("portcullis_watch_staleness_seconds", "Age of what is known of the kind, since the last sign of life of its watch."),
     (
-        "portcullis_confirmations_total",
-        "Absences asked for at the API server, by result (absent, found, failed).",
+        "portcullis_watch_staleness_seconds",
+        "Age of what is known of the kind, since the last sign of life of its watch.",
     ),
+    ("portcullis_confirmations_total", "Absences asked for at the API server, by result (absent, found, failed)."),
     ("portcullis_ready", "1 once all documents given at start have loaded or been set aside, until the drain."),
 ];
 

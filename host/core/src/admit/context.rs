@@ -34,6 +34,8 @@ pub(super) struct Outcome {
 pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) review: &'a Review<'a>,
+    /// All that are asked.
+    policies: &'a [&'a Arc<Policy>],
     pub(super) namespace: NamespaceLabels,
     /// The parent of a subresource, where selectors look at it.
     parent: Option<Answer>,
@@ -48,7 +50,7 @@ impl<'a> Context<'a> {
         snapshot: &'a Snapshot,
         review: &'a Review<'a>,
         request: &Request<'_>,
-        policies: &[&Arc<Policy>],
+        policies: &'a [&'a Arc<Policy>],
     ) -> Context<'a> {
         let budget = Arc::new(Budget::new(request.arrived, request.deadline));
         let namespace = namespace_labels(snapshot, review, &budget).await;
@@ -67,6 +69,7 @@ impl<'a> Context<'a> {
             now: request.now,
             snapshot,
             review,
+            policies,
             namespace,
             parent,
         }
@@ -159,6 +162,9 @@ impl<'a> Context<'a> {
         let other_version = match matcher.rules(target) {
             RuleMatch::No => return Matches::No,
             RuleMatch::Yes => None,
+            // Policies that read a resource in different versions are in different
+            // webhooks of one path: this call is the other's.
+            RuleMatch::OtherVersion(_) if self.is_read(target) => return Matches::No,
             RuleMatch::OtherVersion(versions) => Some(versions),
         };
         if matcher.excludes(target, &review.user) || (self.leaving && !matcher.declares_subresource(target)) {
@@ -191,6 +197,11 @@ impl<'a> Context<'a> {
             }),
             None => Matches::Yes(unsure),
         }
+    }
+
+    /// Whether one of the policies that are asked reads the request's version.
+    fn is_read(&self, target: Target<'_>) -> bool {
+        self.policies.iter().any(|policy| policy.matcher.rules(target) == RuleMatch::Yes)
     }
 
     fn failed(&self, policy: &Policy, failure: Failure, ran: Duration) -> PolicyReport {

@@ -717,3 +717,35 @@ fn long_answers_are_cut_with_a_count() {
     assert!(run.admitted.message.len() <= crate::verdict::MAX_MESSAGE_BYTES);
     assert!(run.admitted.message.ends_with("more findings"), "{}", run.admitted.message);
 }
+
+/// As two webhooks of one path ask, each in the version that its policies read.
+#[test]
+fn a_policy_of_another_version_is_left_to_its_own_call() {
+    let reading = |name: &str, version: &str, phase: Phase| {
+        let mut description = description(phase, &ALL);
+        description.reach.matches[0].api_versions = vec![version.to_owned()];
+        policy_with(name, json!({}), description, deny_class(&["bad"]))
+    };
+    let request = |version: &str| {
+        json!({
+            "kind": {"group": "apps", "version": version, "kind": "StatefulSet"},
+            "resource": {"group": "apps", "version": version, "resource": "statefulsets"},
+            "object": {"spec": {"class": "bad"}},
+        })
+    };
+    let asked = |policies: Vec<Arc<Policy>>, phase: Phase, version: &str| {
+        let run = match phase {
+            Phase::Validating => validate(policies, request(version)),
+            Phase::Mutating => mutate(policies, request(version)),
+        };
+        let asked = run.admitted.policies.iter().map(|report| (report.policy.clone(), report.error.is_some()));
+        asked.collect::<Vec<_>>()
+    };
+    for phase in [Phase::Validating, Phase::Mutating] {
+        let both = || vec![reading("one", "v1", phase), reading("two", "v2", phase)];
+        assert_eq!(asked(both(), phase, "v1"), [("one".to_owned(), false)]);
+        assert_eq!(asked(both(), phase, "v2"), [("two".to_owned(), false)]);
+        let neither = asked(both(), phase, "v3");
+        assert_eq!(neither, [("one".to_owned(), true), ("two".to_owned(), true)], "a version that nobody reads");
+    }
+}

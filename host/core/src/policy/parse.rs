@@ -146,7 +146,11 @@ impl PolicySpec {
 
 fn twice(actions: &[ValidationAction]) -> Option<ValidationAction> {
     let before = |index: usize| actions.iter().take(index);
-    actions.iter().enumerate().find(|(index, action)| before(*index).any(|other| other == *action)).map(|(_, action)| *action)
+    actions
+        .iter()
+        .enumerate()
+        .find(|(index, action)| before(*index).any(|other| other == *action))
+        .map(|(_, action)| *action)
 }
 
 /// `namespace/name`.

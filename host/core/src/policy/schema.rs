@@ -147,23 +147,29 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
-    names(json_schema!({
-        "type": "string",
-        "maxLength": 63,
-        "x-kubernetes-validations": [
-            {"rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "message": "is no namespace's name; patterns aren't known here"},
-        ],
-    }), "set")
+    names(
+        json_schema!({
+            "type": "string",
+            "maxLength": 63,
+            "x-kubernetes-validations": [
+                {"rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "message": "is no namespace's name; patterns aren't known here"},
+            ],
+        }),
+        "set",
+    )
 }
 
 pub(super) fn service_accounts(_: &mut SchemaGenerator) -> Schema {
-    names(json_schema!({
-        "type": "string",
-        "maxLength": 317,
-        "x-kubernetes-validations": [
-            {"rule": "self.matches('^[^/]+/[^/]+$')", "message": "is no service account; write namespace/name"},
-        ],
-    }), "set")
+    names(
+        json_schema!({
+            "type": "string",
+            "maxLength": 317,
+            "x-kubernetes-validations": [
+                {"rule": "self.matches('^[^/]+/[^/]+$')", "message": "is no service account; write namespace/name"},
+            ],
+        }),
+        "set",
+    )
 }
 
 pub(super) fn subjects(_: &mut SchemaGenerator) -> Schema {

@@ -10,6 +10,8 @@
 //! the policy, and a status says Ready after the rules are in.
 
 mod plan;
+mod served;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -19,20 +21,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::Client;
+use portcullis_core::policy::PolicyId;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::documents::{Policies, PolicyObject, PolicyVersion};
 use crate::election::Election;
 use crate::replica::Replicas;
-use crate::webhooks::{self, Options};
-use portcullis_core::policy::PolicyId;
+use crate::webhooks::{self, Endpoint, Options};
 
-use plan::{Plan, Planner};
+use plan::{Plan, Planner, Verdict};
+use served::ServedVersions;
 
 pub use plan::{LoadedPolicy, RunningPolicy};
-
-mod status;
 
 /// Changes that come together are one: `kubectl apply -f` of a set.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -56,8 +57,14 @@ pub struct ControllerConfig {
     pub namespace: String,
     /// Unique among the controllers: the Pod's name.
     pub identity: String,
-    /// How the webhooks reach the replicas, and what they leave out.
-    pub webhooks: Options,
+    /// Where the webhooks find the replicas.
+    pub endpoint: Endpoint,
+    /// Certificates in PEM that theirs is checked by; None: left to whoever injects them.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// The Certificate, `namespace/name`, whose CA cert-manager injects.
+    pub inject_ca_from: Option<String>,
+    /// Namespaces that no webhook looks into.
+    pub exempt_namespaces: Vec<String>,
 }
 
 /// Leads whenever it can, until `stop` ends.
@@ -104,7 +111,7 @@ async fn lead(
     let mut replicas = Replicas::follow(client, &config.namespace);
     let mut planner = Planner::default();
     let mut known: Option<Known> = None;
-    let mut served = webhooks::Served::default();
+    let mut served = ServedVersions::default();
     let mut asked: Option<Instant> = None;
     loop {
         let now = policies.now();
@@ -122,7 +129,7 @@ async fn lead(
                 asked = Some(Instant::now());
             }
             let plan = planner.plan(&loaded, &replicas, Instant::now());
-            reconcile(client, config, &plan, &served, registered).await;
+            reconcile(client, config, plan, &served, registered).await;
             known = Some(Known { versions, loaded });
         }
         tokio::select! {
@@ -163,15 +170,33 @@ async fn load(loader: &mut Option<Box<dyn Loader>>, objects: Vec<Arc<PolicyObjec
 async fn reconcile(
     client: &Client,
     config: &ControllerConfig,
-    plan: &Plan,
-    served: &webhooks::Served,
+    mut plan: Plan,
+    served: &ServedVersions,
     registered: &watch::Sender<Option<String>>,
 ) {
-    let wanted = webhooks::registrations(&plan.registered, &config.webhooks, served);
+    let policies: Vec<webhooks::Registered<'_>> = plan
+        .registered
+        .iter()
+        .map(|policy| webhooks::Registered { document: &policy.document, description: policy.description.as_deref() })
+        .collect();
+    let options = Options {
+        endpoint: &config.endpoint,
+        ca_bundle: config.ca_bundle.as_deref(),
+        inject_ca_from: config.inject_ca_from.as_deref(),
+        exempt_namespaces: &config.exempt_namespaces,
+        served: Some(&|group, resource| served.of(group, resource)),
+    };
+    let wanted = webhooks::registrations(&policies, &options);
     match webhooks::apply(client, &wanted).await {
-        Ok(written) => {
-            for name in written {
+        Ok(applied) => {
+            for name in applied.written {
                 tracing::info!(name, policies = plan.registered.len(), "webhook configuration written");
+            }
+            for name in applied.deleted {
+                tracing::info!(name, "webhook configuration deleted: no policy needs it");
+            }
+            for name in applied.disputed {
+                tracing::warn!(name, "somebody else has changed the webhook configuration in a way that stays");
             }
             let names: BTreeSet<String> = plan.registered.iter().map(|policy| policy.document.id.to_string()).collect();
             // Texts only, so it can't fail.
@@ -183,8 +208,14 @@ async fn reconcile(
             });
         }
         Err(error) => {
-            tracing::error!(reason = crate::told(&error), "the webhook configurations can't be written; tried again");
+            tracing::error!(reason = %error, "the webhook configurations aren't what they should be; tried again");
             return;
+        }
+    }
+    for left_out in wanted.left_out {
+        let of_policy = plan.statuses.iter_mut().find(|(object, _)| object.id == left_out.policy);
+        if let Some((_, outlook)) = of_policy.filter(|(_, outlook)| !outlook.degraded.holds) {
+            outlook.degraded = Verdict::new(true, "NotRegistered", left_out.reason);
         }
     }
     for (object, outlook) in &plan.statuses {

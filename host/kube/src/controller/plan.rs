@@ -113,7 +113,7 @@ struct Progress {
 }
 
 impl Verdict {
-    fn new(holds: bool, reason: &'static str, message: impl Into<String>) -> Verdict {
+    pub(super) fn new(holds: bool, reason: &'static str, message: impl Into<String>) -> Verdict {
         Verdict { holds, reason, message: message.into() }
     }
 }
@@ -246,8 +246,7 @@ fn matches(policy: &Policy) -> Option<String> {
     let rules = &policy.description.as_ref()?.reach.matches;
     let narrowed = &policy.document.spec.matching.resource_rules;
     let rules = if narrowed.is_empty() { rules } else { narrowed };
-    let resources: BTreeSet<&str> =
-        rules.iter().flat_map(|rule| &rule.resources).map(String::as_str).collect();
+    let resources: BTreeSet<&str> = rules.iter().flat_map(|rule| &rule.resources).map(String::as_str).collect();
     let named = resources.iter().take(MAX_RESOURCES).copied().collect::<Vec<_>>().join(", ");
     match resources.len().saturating_sub(MAX_RESOURCES) {
         0 => Some(named),

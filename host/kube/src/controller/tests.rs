@@ -54,12 +54,7 @@ fn broken(generation: i64, runs: Option<i64>) -> LoadedPolicy {
 }
 
 fn replica(name: &str, uid: &str, generation: i64, error: Option<&str>) -> Replica {
-    let state = PolicyState {
-        uid: uid.to_owned(),
-        generation,
-        error: error.map(str::to_owned),
-        missing: None,
-    };
+    let state = PolicyState { uid: uid.to_owned(), generation, error: error.map(str::to_owned), missing: None };
     let policies = BTreeMap::from([(NAME.to_owned(), state)]);
     Replica { name: name.to_owned(), state: ReplicaState { ready: true, snapshot: String::new(), policies } }
 }
@@ -170,6 +165,9 @@ fn what_a_replica_may_not_read_is_said() {
     replicas[1].state.policies.get_mut(NAME).unwrap().missing = Some("Secret may not be read: grant it".to_owned());
     let plan = Planner::default().plan(&[fine(1)], &replicas, Instant::now());
     let degraded = &outlook(&plan).degraded;
-    assert_eq!((degraded.reason, degraded.message.as_str()), ("ClusterDataMissing", "Secret may not be read: grant it"));
+    assert_eq!(
+        (degraded.reason, degraded.message.as_str()),
+        ("ClusterDataMissing", "Secret may not be read: grant it")
+    );
     assert!(outlook(&plan).ready.holds);
 }

@@ -161,9 +161,7 @@ mod tests {
         }
         assert_eq!(spec["timeout"], "200ms");
         assert_eq!(spec["memory"], "64Mi");
-        let document = |spec: Value| {
-            json!({"apiVersion": API_VERSION, "kind": "ClusterPolicy", "metadata": {"name": "p"}, "spec": spec})
-        };
+        let document = |spec: Value| json!({"apiVersion": API_VERSION, "kind": "ClusterPolicy", "metadata": {"name": "p"}, "spec": spec});
         let read = |spec: Value| PolicyDocument::from_json(&document(spec)).unwrap();
         assert_eq!(read(spec), read(json!({"module": "builtin/storage"})));
     }

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod bed;
+mod cache;
 mod context;
 mod corpus;
+mod crd;
 mod orders;
 mod rollout;
 mod scenarios;
 mod verbs;
 mod ways_round;
+mod webhooks;
 mod world;

@@ -1,0 +1,239 @@
+//! Webhook configurations, derived from what policies match: pure.
+//!
+//! ```text
+//! documents + descriptions ─ reach ─ versions ─ narrowed ─ configurations ─ apply
+//!                            atoms   who shares  selectors,  at most four     server-side,
+//!                                    a webhook   conditions  objects          only what changed
+//! ```
+//!
+//! One webhook asks for all policies of a phase and failure policy, of the
+//! cluster or of one namespace. It is as narrow as its policies together: rules
+//! exactly theirs, selectors and exclusions where all of them have them. What a
+//! webhook leaves in too much, the host leaves out; it must never leave out what
+//! a policy judges.
+//!
+//! Never in one's own way: no rule names what the cluster or the engine needs to
+//! go on ([`LeftOut`] says so), and no webhook looks into exempt namespaces.
+
+mod apply;
+mod configuration;
+mod narrowed;
+mod reach;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use portcullis_core::contract::{Description, Phase};
+use portcullis_core::matching::VITAL_NAMESPACES;
+use portcullis_core::policy::{FailurePolicy, PolicyDocument, PolicyId};
+
+pub use self::apply::{Applied, ApplyError, FIELD_MANAGER, apply};
+pub use self::configuration::{CLUSTER_POLICIES, MANAGED_BY, NAMESPACED_POLICIES};
+pub use self::versions::Served;
+
+use self::configuration::Webhook;
+use self::reach::{Atom, Reach, everything, is_never};
+
+/// A policy that replicas run.
+#[derive(Debug, Clone, Copy)]
+pub struct Registered<'a> {
+    /// Its document.
+    pub document: &'a PolicyDocument,
+    /// What it says of itself under its settings; None where its module can't be
+    /// described: then its document says what it matches.
+    pub description: Option<&'a Description>,
+}
+
+/// Where the API server finds the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Service, by its port for HTTPS.
+    Service {
+        /// Its name.
+        name: String,
+        /// Where it lies.
+        namespace: String,
+        /// The Service's own port.
+        port: i32,
+    },
+    /// A base without a path, such as `https://127.0.0.1:8443`.
+    Url(String),
+}
+
+/// How webhooks are written.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Where they are called.
+    pub endpoint: &'a Endpoint,
+    /// Certificates in PEM that the server's is checked by. None: not written,
+    /// and left alone where another (cert-manager's injector) writes it.
+    pub ca_bundle: Option<&'a [u8]>,
+    /// `cert-manager.io/inject-ca-from`: `namespace/certificate`.
+    pub inject_ca_from: Option<&'a str>,
+    /// Namespaces that no webhook looks into.
+    pub exempt_namespaces: &'a [String],
+    /// Versions that the cluster serves; a version that it doesn't serve parts no policies.
+    pub served: Option<&'a Served<'a>>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Options").field("endpoint", self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// The configurations that there should be; one that isn't here is deleted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Registrations {
+    /// Of the validating phase.
+    pub validating: Vec<ValidatingWebhookConfiguration>,
+    /// Of the mutating phase.
+    pub mutating: Vec<MutatingWebhookConfiguration>,
+    /// What policies match and are not asked about, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A part of a policy's reach that isn't registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Whose.
+    pub policy: PolicyId,
+    /// What and why.
+    pub reason: String,
+}
+
+/// What makes policies share a webhook, as long as their versions agree. The
+/// order is that of the webhooks in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    namespace: Option<String>,
+    ignore: bool,
+}
+
+/// A policy with what of its reach is registered.
+struct Member<'a> {
+    document: &'a PolicyDocument,
+    reach: Reach,
+}
+
+/// The namespaces that are exempt where nothing else is said: the cluster's own
+/// and the engine's.
+#[must_use]
+pub fn exempt_namespaces() -> Vec<String> {
+    VITAL_NAMESPACES.iter().map(|namespace| (*namespace).to_owned()).collect()
+}
+
+/// The webhook configurations that ask for these policies: the same for the
+/// same policies, in whatever order they come.
+#[must_use]
+pub fn registrations(policies: &[Registered<'_>], options: &Options<'_>) -> Registrations {
+    let mut left_out = Vec::new();
+    let mut groups: BTreeMap<Group, [Vec<Member<'_>>; 2]> = BTreeMap::new();
+    let mut sorted = policies.to_vec();
+    sorted.sort_by(|one, other| one.document.id.cmp(&other.document.id));
+    for policy in sorted {
+        let id = &policy.document.id;
+        if let Some(namespace) = id.namespace.as_ref().filter(|namespace| options.exempt_namespaces.contains(namespace))
+        {
+            let reason = format!(
+                "the namespace {namespace} is exempt, so that the engine can't keep the cluster from recovering"
+            );
+            left_out.push(LeftOut { policy: id.clone(), reason });
+            continue;
+        }
+        let reach = match registered(policy, options) {
+            Ok((reach, never)) => {
+                left_out.extend(never.map(|reason| LeftOut { policy: id.clone(), reason }));
+                reach
+            }
+            Err(reason) => {
+                left_out.push(LeftOut { policy: id.clone(), reason });
+                continue;
+            }
+        };
+        let ignore = policy.document.spec.failure_policy == FailurePolicy::Ignore;
+        let group = groups.entry(Group { namespace: id.namespace.clone(), ignore }).or_default();
+        // One that can't be described is asked while judging, where every request comes by.
+        let phase = policy.description.map_or(Phase::Validating, |description| description.phase);
+        let [validating, mutating] = group;
+        let members = if phase == Phase::Mutating { mutating } else { validating };
+        members.push(Member { document: policy.document, reach });
+    }
+    let webhooks = |phase: Phase| -> Vec<Webhook> {
+        let of_phase = groups.iter().map(|(group, [validating, mutating])| {
+            (group, if phase == Phase::Mutating { mutating } else { validating })
+        });
+        of_phase.flat_map(|(group, members)| of_group(group, phase, members, options)).collect()
+    };
+    Registrations {
+        validating: configuration::validating(&webhooks(Phase::Validating), options),
+        mutating: configuration::mutating(&webhooks(Phase::Mutating), options),
+        left_out,
+    }
+}
+
+/// What of a policy's reach is registered, and what isn't; or why nothing is.
+fn registered(policy: Registered<'_>, options: &Options<'_>) -> Result<(Reach, Option<String>), String> {
+    let Reach::Atoms(atoms) = Reach::of(policy.document, policy.description) else { return Ok((Reach::Unknown, None)) };
+    if atoms.is_empty() {
+        return Err(
+            "spec.match.resourceRules leaves nothing of what the policy declares, so it is never asked".to_owned()
+        );
+    }
+    let (never, mut atoms): (BTreeSet<Atom>, BTreeSet<Atom>) = atoms.into_iter().partition(is_never);
+    let never = (!never.is_empty()).then(|| {
+        let named: BTreeSet<String> = reach::rules(&never).iter().flat_map(configuration::resources_of).collect();
+        let named: Vec<String> = named.into_iter().collect();
+        format!("{} are never reviewed: the cluster or the engine can't go on without them", named.join(", "))
+    });
+    if atoms.is_empty() {
+        return Err(never.unwrap_or_default());
+    }
+    if policy.document.id.namespace.is_some() {
+        atoms = atoms.iter().filter_map(Atom::in_namespaces).collect();
+        if atoms.is_empty() {
+            return Err("it matches only cluster-scoped objects, and a Policy judges its own namespace".to_owned());
+        }
+    }
+    let atoms = match options.served {
+        Some(served) => versions::served(atoms, served),
+        None => atoms,
+    };
+    Ok((Reach::Atoms(atoms), never))
+}
+
+/// The webhooks of a group: one, and as many more as versions ask for.
+fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Options<'_>) -> Vec<Webhook> {
+    let (mut known, mut reaches, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for member in members {
+        match &member.reach {
+            Reach::Atoms(atoms) => {
+                known.push(member.document);
+                reaches.push(atoms.clone());
+            }
+            Reach::Unknown => unknown.push(member.document),
+        }
+    }
+    let mut found: Vec<(Vec<&PolicyDocument>, BTreeSet<Atom>, bool)> = versions::share(&reaches)
+        .into_iter()
+        .map(|shared| {
+            let documents = shared.policies.iter().filter_map(|place| known.get(*place).copied()).collect();
+            (documents, shared.atoms(), false)
+        })
+        .collect();
+    if !unknown.is_empty() {
+        // By itself: it must not ask for what the others may well have judged.
+        let mut atoms = everything();
+        if group.namespace.is_some() {
+            atoms = atoms.iter().filter_map(Atom::in_namespaces).collect();
+        }
+        found.push((unknown, atoms, true));
+    }
+    let webhooks = found.into_iter().enumerate().map(|(place, (documents, atoms, is_unknown))| {
+        Webhook::new(group.namespace.as_deref(), group.ignore, phase, place, &documents, &atoms, is_unknown, options)
+    });
+    webhooks.collect()
+}

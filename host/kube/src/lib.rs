@@ -6,6 +6,7 @@
 mod connect;
 pub mod crd;
 mod live;
+pub mod rbac;
 pub mod webhooks;
 
 pub use connect::{ConnectError, connect};

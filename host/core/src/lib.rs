@@ -11,10 +11,12 @@
 
 pub mod admit;
 pub mod cluster;
+pub mod confined;
 pub mod contract;
 pub mod edit;
 pub mod evaluate;
 pub mod json;
+pub mod kinds;
 pub mod life;
 pub mod matching;
 pub mod objects;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::stream::{Stream, StreamExt};
 use kube::api::{DynamicObject, GetParams, ListParams, WatchEvent, WatchParams};
 use kube::core::{GroupVersionKind, Request};
-use kube::discovery::{ApiResource, Scope, pinned_kind};
+use kube::discovery::{ApiResource, Scope, pinned_kind, verbs};
 use kube::{Client, Error, Resource};
 use portcullis_core::objects::group;
 use serde::Deserialize;
@@ -18,8 +18,12 @@ use serde_json::value::RawValue;
 
 use super::store::Named;
 
-/// Objects that one page of a list holds, as client-go has it.
+/// Objects that one page of a list holds at most, as client-go has it.
 const PAGE: u32 = 500;
+/// And at first, while nothing is known of their size.
+const FIRST_PAGE: u32 = 100;
+/// Bytes that a page is to have: 500 objects of the largest size would be 500 MB.
+const PAGE_BYTES: usize = 8 << 20;
 /// Time for one answer other than a watch: a page of 500 large objects takes a second or two.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for a watch to begin; the server sends the head of its answer at once.
@@ -118,9 +122,15 @@ impl From<Error> for Fault {
                 code if status.message.is_empty() => Fault::Other(format!("the API server answered {code}")),
                 _ => Fault::Other(status.message.clone()),
             },
-            error => Fault::Other(error.to_string()),
+            error => Fault::Other(innermost(&error)),
         }
     }
+}
+
+/// What the innermost of an error's causes says: `connection refused`, without
+/// the layers around it.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error).to_string()
 }
 
 /// The kind as the API server serves it; None where it doesn't.
@@ -129,6 +139,9 @@ pub(super) async fn discover(client: &Client, api_version: &str, kind: &str) -> 
     let wanted = GroupVersionKind::gvk(group(api_version), version, kind);
     let asked = tokio::time::timeout(ANSWER_TIMEOUT, pinned_kind(client, &wanted)).await.map_err(|_| late())?;
     match asked {
+        Ok((_, capabilities)) if !capabilities.supports_operation(verbs::WATCH) => {
+            Err(Fault::Other(format!("the API server offers no watch of {kind}")))
+        }
         Ok((resource, capabilities)) => {
             Ok(Some(Served { resource, namespaced: capabilities.scope == Scope::Namespaced }))
         }
@@ -157,7 +170,7 @@ impl Served {
         selector: Option<&str>,
         see: &mut (dyn FnMut(Sent, &str) + Send),
     ) -> Result<String, Fault> {
-        let mut parameters = ListParams::default().limit(PAGE);
+        let mut parameters = ListParams::default().limit(FIRST_PAGE);
         parameters.field_selector = selector.map(str::to_owned);
         loop {
             let request = self.request(None).list(&parameters).map_err(|error| Fault::Other(error.to_string()))?;
@@ -165,9 +178,12 @@ impl Served {
             let text = text.map_err(|_| late())??;
             let page: Page<'_> =
                 serde_json::from_str(&text).map_err(|error| Fault::Other(format!("a list can't be read: {error}")))?;
-            for item in page.items.into_iter().flatten() {
+            let items = page.items.unwrap_or_default();
+            for item in &items {
                 see(sent(item)?, item.get());
             }
+            let fitting = PAGE_BYTES / (text.len() / items.len().max(1)).max(1);
+            parameters.limit = Some(u32::try_from(fitting).map_or(PAGE, |fitting| fitting.clamp(1, PAGE)));
             if page.metadata.next.is_empty() {
                 return Ok(page.metadata.resource_version);
             }
@@ -227,6 +243,12 @@ pub(super) async fn is_alive(client: &Client) -> bool {
     }
 }
 
+/// Whose object a text is.
+pub(super) fn named(object: &str) -> Option<Named> {
+    let Metadata { name, namespace, .. } = serde_json::from_str::<Head>(object).ok()?.metadata;
+    Some(Named { namespace, name })
+}
+
 fn sent(object: &RawValue) -> Result<Sent, Fault> {
     let head: Head = serde_json::from_str(object.get())
         .map_err(|error| Fault::Other(format!("an object can't be read: {error}")))?;
@@ -250,7 +272,7 @@ fn change(event: WatchEvent<Box<RawValue>>) -> Result<Change, Fault> {
 /// from the last version; anything else could come again from there.
 fn broken_stream(error: Error) -> Fault {
     match error {
-        Error::ReadEvents(error) => Fault::Other(format!("the connection broke: {error}")),
+        Error::ReadEvents(error) => Fault::Other(format!("the connection broke: {}", innermost(&error))),
         error => match Fault::from(error) {
             Fault::Other(_) => Fault::Expired,
             fault => fault,

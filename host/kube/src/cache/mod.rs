@@ -150,6 +150,16 @@ impl Cache {
         Arc::new(CacheView { cache: self.clone(), kinds: wanted.iter().map(of).collect() })
     }
 
+    /// A view of these objects, which nothing keeps up to date: to measure with.
+    #[doc(hidden)]
+    pub fn given(self: &Arc<Cache>, wanted: &Wanted, objects: &[String]) -> Arc<CacheView> {
+        let named: Vec<(store::Named, &str)> =
+            objects.iter().filter_map(|object| Some((api::named(object)?, object.as_str()))).collect();
+        let objects = named.iter().map(|(named, object)| (named, *object));
+        let watch = Arc::new(Watch::given(wanted.clone(), self.pulse.clone(), objects));
+        Arc::new(CacheView { cache: self.clone(), kinds: vec![(wanted.clone(), watch)] })
+    }
+
     /// What confirmations of an absence came to since the start: absent, found, failed.
     pub fn confirmations(&self) -> (u64, u64, u64) {
         self.counts.all()

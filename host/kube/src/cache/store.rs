@@ -64,6 +64,18 @@ struct Stored {
     keys: Box<[(u32, Arc<str>)]>,
 }
 
+/// An object, read and ready to be kept: what takes time is done before the
+/// store is locked.
+#[derive(Debug)]
+pub(super) struct Prepared(Result<Parts, String>);
+
+#[derive(Debug)]
+struct Parts {
+    text: String,
+    labels: Labels,
+    keys: Vec<(u32, String)>,
+}
+
 /// Whose object an answer of the API server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
@@ -100,8 +112,30 @@ impl Shape {
     /// # Errors
     /// Why the text can't be read.
     pub(super) fn keep(&self, object: &str) -> Result<String, String> {
-        let document = Document::parse(object.as_bytes()).map_err(|error| format!("it can't be read: {error}"))?;
-        Ok(self.kept(document.root()))
+        Ok(self.kept(read(object)?.root()))
+    }
+
+    /// The same, with all that the store's indexes need.
+    pub(super) fn prepare(&self, object: &str) -> Prepared {
+        let parts = |document: Document<'_>| Parts {
+            text: self.kept(document.root()),
+            labels: labels(document.root()),
+            keys: self.key_values(document.root()),
+        };
+        Prepared(read(object).map(parts))
+    }
+
+    /// Each value that a key reaches, once.
+    fn key_values(&self, object: Value<'_>) -> Vec<(u32, String)> {
+        let mut values: Vec<(u32, String)> = Vec::new();
+        for (number, key) in (0..).zip(&self.keys) {
+            key_values(object, key, &mut |value| {
+                if !values.iter().any(|(other, known)| *other == number && known == value) {
+                    values.push((number, value.to_owned()));
+                }
+            });
+        }
+        values
     }
 
     fn kept(&self, object: Value<'_>) -> String {
@@ -125,6 +159,10 @@ impl Shape {
         text.push('}');
         text
     }
+}
+
+fn read(object: &str) -> Result<Document<'_>, String> {
+    Document::parse(object.as_bytes()).map_err(|error| format!("it can't be read: {error}"))
 }
 
 fn write_without_ownership(text: &mut String, metadata: Value<'_>) {
@@ -165,19 +203,18 @@ impl Store {
         self.bytes
     }
 
-    /// Takes an object as the API server sends it, in the place of the one of its name.
-    pub(super) fn put(&mut self, named: &Named, object: &str) {
+    /// Takes an object in the place of the one of its name.
+    pub(super) fn put(&mut self, named: &Named, object: Prepared) {
         self.put_sharing(named, object, None);
     }
 
     /// The same; a text that `before` holds already is shared with it, so that
     /// reading all objects anew doesn't keep each twice.
-    pub(super) fn put_sharing(&mut self, named: &Named, object: &str, before: Option<&Store>) {
+    pub(super) fn put_sharing(&mut self, named: &Named, object: Prepared, before: Option<&Store>) {
         self.remove(named);
-        let document = match Document::parse(object.as_bytes()) {
-            Ok(document) => document,
-            Err(error) => {
-                let reason = format!("it can't be read: {error}");
+        let parts = match object.0 {
+            Ok(parts) => parts,
+            Err(reason) => {
                 self.unreadable.insert((named.namespace.clone(), named.name.clone()), reason);
                 return;
             }
@@ -186,20 +223,20 @@ impl Store {
             self.overflowed = true;
             return;
         }
-        let object = document.root();
-        let text = self.shape.kept(object);
         let text = match before.map(|before| before.find(&named.namespace, &named.name)) {
-            Some(Held::Found(held)) if *held == *text => held,
-            _ => text.into(),
+            Some(Held::Found(held)) if *held == *parts.text => held,
+            _ => parts.text.into(),
         };
         let slot = self.free.pop().unwrap_or(self.slots.len() as Slot);
+        let namespace = self.names.get_key_value(named.namespace.as_str()).map(|(namespace, _)| namespace.clone());
         let stored = Stored {
-            labels: labels(object).into_iter().map(|(key, value)| self.index_label(&key, &value, slot)).collect(),
-            keys: self.index_keys(object, slot),
-            namespace: self
-                .names
-                .get_key_value(named.namespace.as_str())
-                .map_or_else(|| named.namespace.as_str().into(), |(namespace, _)| namespace.clone()),
+            labels: parts.labels.iter().map(|(key, value)| self.index_label(key, value, slot)).collect(),
+            keys: parts
+                .keys
+                .iter()
+                .map(|(number, value)| (*number, index(&mut self.keys[*number as usize], value, slot)))
+                .collect(),
+            namespace: namespace.unwrap_or_else(|| named.namespace.as_str().into()),
             name: named.name.as_str().into(),
             text,
         };
@@ -215,18 +252,6 @@ impl Store {
         let key: Arc<str> = self.labels.get_key_value(key).map_or_else(|| key.into(), |(key, _)| key.clone());
         let values = self.labels.entry(key.clone()).or_default();
         (key, index(values, value, slot))
-    }
-
-    fn index_keys(&mut self, object: Value<'_>, slot: Slot) -> Box<[(u32, Arc<str>)]> {
-        let mut entries: Vec<(u32, Arc<str>)> = Vec::new();
-        for (number, (key, values)) in (0u32..).zip(self.shape.keys.iter().zip(&mut self.keys)) {
-            key_values(object, key, &mut |value| {
-                if !entries.iter().any(|(other, known)| *other == number && **known == *value) {
-                    entries.push((number, index(values, value, slot)));
-                }
-            });
-        }
-        entries.into()
     }
 
     /// Forgets an object.
@@ -283,7 +308,7 @@ impl Store {
         };
         let matches = |stored: &&Stored| {
             query.namespace.as_deref().is_none_or(|namespace| *stored.namespace == *namespace)
-                && (selector.is_empty() || selector.matches(&stored.labels()))
+                && selector.matches_by(|key| stored.label(key))
         };
         let (items, cut) = match candidates {
             Some(slots) => {
@@ -342,8 +367,8 @@ impl Store {
 }
 
 impl Stored {
-    fn labels(&self) -> Labels {
-        self.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(held, _)| **held == *key).map(|(_, value)| &**value)
     }
 }
 
@@ -369,3 +394,6 @@ fn taken<'a>(mut found: impl Iterator<Item = &'a Stored>, limit: usize) -> (Vec<
     let items = found.by_ref().take(limit).map(|stored| stored.text.clone()).collect();
     (items, found.next().map(|_| format!("there are more than {limit}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,18 +15,19 @@
 //! known before; a kind that may no longer be read, or is no longer served, is
 //! forgotten at once.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::StreamExt;
 use kube::Client;
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::api::{Change, Fault, Sent, Served, discover};
 use super::confirm::Confirmations;
 use super::contact::{Contact, Pulse};
-use super::store::{Shape, Store};
+use super::store::{Named, Shape, Store};
 use super::wanted::Wanted;
 
 /// The first pause after a failure, doubled with each until the last.
@@ -35,6 +36,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// After so many failures in a row, with an API server that is well, a kind is
 /// one that can't be read: about 4 s.
 const FAILURES: u32 = 4;
+/// So often in a row the API server has to say that a kind may not be read, or
+/// that what was read isn't served any more: one that starts may not know its
+/// roles and custom resources yet.
+const DOUBTS: u32 = 3;
 /// A watch that lasted so long was no failure.
 const WELL: Duration = Duration::from_secs(10);
 
@@ -83,6 +88,25 @@ pub(super) enum Phase {
 impl Watch {
     /// Watches until it is dropped.
     pub(super) fn start(client: Client, wanted: Wanted, pulse: Arc<Pulse>, look_again: Duration) -> Watch {
+        Watch::of(wanted, pulse, |known| tokio::spawn(run(client, known, look_again)))
+    }
+
+    /// What a watch that has read these objects knows; nothing keeps it so.
+    pub(super) fn given<'a>(
+        wanted: Wanted,
+        pulse: Arc<Pulse>,
+        objects: impl IntoIterator<Item = (&'a Named, &'a str)>,
+    ) -> Watch {
+        let watch = Watch::of(wanted, pulse, |_| tokio::spawn(std::future::pending()));
+        for (named, object) in objects {
+            watch.known.put(named, object);
+        }
+        watch.known.alive();
+        watch.known.phase.send_replace(Phase::Synced);
+        watch
+    }
+
+    fn of(wanted: Wanted, pulse: Arc<Pulse>, task: impl FnOnce(Arc<Known>) -> JoinHandle<()>) -> Watch {
         let shape = Arc::new(Shape::of(&wanted));
         let known = Arc::new(Known {
             content: RwLock::new(Content { store: Store::new(shape.clone()), served: None, failure: None }),
@@ -94,7 +118,7 @@ impl Watch {
             shape,
             pulse,
         });
-        let task = tokio::spawn(run(client, known.clone(), look_again)).abort_handle();
+        let task = task(known.clone()).abort_handle();
         Watch { wanted, known, task }
     }
 
@@ -163,6 +187,11 @@ impl Known {
         change(&mut self.content.write().unwrap_or_else(PoisonError::into_inner));
     }
 
+    fn put(&self, named: &Named, object: &str) {
+        let prepared = self.shape.prepare(object);
+        self.change(|content| content.store.put(named, prepared));
+    }
+
     fn alive(&self) {
         self.contact.lock().unwrap_or_else(PoisonError::into_inner).alive(Instant::now());
     }
@@ -194,22 +223,28 @@ impl Known {
 /// Never ends; a failure is waited out.
 async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
     let mut pause = Pause::default();
+    let mut doubts = 0;
     loop {
-        let fault = match keep(&client, &known, &mut pause).await {
+        let fault = match keep(&client, &known, &mut pause, &mut doubts).await {
             Ok(never) => match never {},
             Err(fault) => fault,
         };
         match fault {
-            Fault::NotFound => {
+            Fault::NotFound if doubts >= DOUBTS || known.phase() != Phase::Synced => {
                 // Asking succeeded: that there is nothing is known as of now.
                 known.alive();
                 known.forget(Phase::NotServed, None);
                 known.look_again(look_again).await;
             }
-            Fault::Forbidden(reason) => {
+            Fault::Forbidden(reason) if doubts >= DOUBTS => {
                 known.broken(reason.clone());
                 known.forget(Phase::Forbidden, Some(reason));
                 known.look_again(look_again).await;
+            }
+            Fault::NotFound | Fault::Forbidden(_) => {
+                doubts += 1;
+                known.broken(fault.to_string());
+                pause.wait().await;
             }
             Fault::Expired => pause.wait().await,
             Fault::Other(reason) => {
@@ -224,13 +259,15 @@ async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
 }
 
 /// Reads all and follows what changes, until all has to be read anew.
-async fn keep(client: &Client, known: &Known, pause: &mut Pause) -> Result<std::convert::Infallible, Fault> {
+async fn keep(client: &Client, known: &Known, pause: &mut Pause, doubts: &mut u32) -> Result<Infallible, Fault> {
     let wanted = &known.wanted;
     let served = discover(client, &wanted.api_version, &wanted.kind).await?.ok_or(Fault::NotFound)?;
     known.change(|content| content.served = Some(served.clone()));
     let selector = wanted.field_selector.as_deref();
     let mut store = Store::new(known.shape.clone());
-    let mut see = |sent: Sent, text: &str| store.put_sharing(&sent.named, text, Some(known.held().store()));
+    let mut see = |sent: Sent, text: &str| {
+        store.put_sharing(&sent.named, known.shape.prepare(text), Some(known.held().store()));
+    };
     let mut version = served.read_all(client, selector, &mut see).await?;
     tracing::info!(
         api_version = wanted.api_version,
@@ -245,6 +282,7 @@ async fn keep(client: &Client, known: &Known, pause: &mut Pause) -> Result<std::
     });
     known.alive();
     known.phase.send_replace(Phase::Synced);
+    *doubts = 0;
     loop {
         let began = Instant::now();
         match follow(client, known, &served, &mut version).await {
@@ -267,7 +305,7 @@ async fn follow(client: &Client, known: &Known, served: &Served, version: &mut S
     while let Some(change) = changes.next().await {
         let latest = match change? {
             Change::Put(sent, object) => {
-                known.change(|content| content.store.put(&sent.named, object.get()));
+                known.put(&sent.named, object.get());
                 sent.version
             }
             Change::Gone(sent) => {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis_cluster::{CONTEXT, Cluster};
+use portcullis_cluster::{ADMIN, CONTEXT, Cluster, NOBODY, User};
 use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_kube::cache::{Cache, CacheConfig, CacheView, Wanted};
-use portcullis_kube::connect;
+use portcullis_kube::client;
 use serde_json::{Value, json};
 
 /// How long something that the cluster does in milliseconds may take on a busy machine.
@@ -121,8 +121,7 @@ fn claims() -> Wanted {
 async fn objects_are_answered_from_memory_as_they_come_and_go() {
     let cluster = Cluster::start();
     cluster.kubectl(&["apply", "-f", "-"], CLAIMS);
-    let client = connect(Some(&cluster.kubeconfig()), CONTEXT).await.unwrap();
-    let cache = Cache::new(client, CacheConfig::default());
+    let cache = cache_of(&cluster, ADMIN, CacheConfig::default()).await;
     let view = cache.view(&[claims(), wanted("v1", "Namespace", json!({"fields": {}}), &[])]);
     assert!(!view.is_settled());
     assert!(view.settled(Instant::now() + PATIENCE).await);
@@ -200,4 +199,171 @@ async fn absence(cluster: &Cluster, cache: &Cache, view: &CacheView) {
         matches!(&answer, Answer::Unknown(reason) if reason.contains("may ask the API server no more")),
         "{answer:?}"
     );
+}
+
+async fn cache_of(cluster: &Cluster, user: User, config: CacheConfig) -> Arc<Cache> {
+    Cache::new(client(Some(&cluster.kubeconfig_of(user)), Some(CONTEXT)).await.unwrap(), config)
+}
+
+/// What the cluster says no to is looked at again so soon.
+fn impatient() -> CacheConfig {
+    CacheConfig { look_again: Duration::from_millis(300), ..CacheConfig::default() }
+}
+
+const WIDGETS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget}
+  versions:
+    - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_comes_later_is_absent_until_then() {
+    let cluster = Cluster::start();
+    let cache = cache_of(&cluster, ADMIN, impatient()).await;
+    let view = cache.view(&[wanted("example.com/v1", "Widget", json!({"fields": {"spec": "value"}}), &["spec.part"])]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    let widget = named("example.com/v1", "Widget", Some("default"), "w");
+    let query = Query {
+        api_version: widget.api_version.clone(),
+        kind: widget.kind.clone(),
+        namespace: None,
+        label_selector: None,
+        key: Some(("spec.part".to_owned(), "bolt".to_owned())),
+        limit: 10,
+    };
+    assert_eq!(get(&view, &widget).await, Answer::Absent);
+    assert_eq!(view.list(&query, &review()).await, Listing { items: Vec::new(), incomplete: None });
+    assert_eq!(view.problems(), [], "a kind that isn't served is no problem");
+
+    cluster.kubectl(&["apply", "-f", "-"], WIDGETS);
+    cluster.kubectl(&["wait", "--for=condition=Established", "crd/widgets.example.com"], "");
+    // As deep as the API server lets it be: no JSON parser that stops at 128 levels.
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(2_000), "}".repeat(2_000));
+    let widgets = format!(
+        r#"{{"apiVersion":"example.com/v1","kind":"Widget","metadata":{{"name":"w"}},"spec":{{"part":"bolt","deep":{deep}}}}}"#
+    );
+    cluster.kubectl(&["create", "--validate=false", "-f", "-"], &widgets);
+    let Answer::Found(text) = get(&view, &widget).await else { panic!("found at once, by asking") };
+    assert!(text.contains(&deep));
+    until("it is watched", async || view.list(&query, &review()).await.items.len() == 1).await;
+    assert_eq!(view.list(&query, &review()).await.items, [text]);
+
+    cluster.kubectl(&["delete", "crd", "widgets.example.com"], "");
+    until("it is known to be gone", async || get(&view, &widget).await == Answer::Absent).await;
+    until("with its objects", async || view.kinds()[0].objects == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_is_unknown_until_it_is_granted() {
+    let cluster = Cluster::start();
+    cluster.kubectl(&["apply", "-f", "-"], CLAIMS);
+    let cache = cache_of(&cluster, NOBODY, impatient()).await;
+    let view = cache.view(&[claims()]);
+    assert!(view.settled(Instant::now() + PATIENCE).await, "a replica is ready without it");
+    let answer = get(&view, &claim("a")).await;
+    assert!(matches!(&answer, Answer::Unknown(reason) if reason.contains("may not be read")), "{answer:?}");
+    assert!(list(&view, "PersistentVolumeClaim", None, None, 10).await.incomplete.is_some());
+    let problems = view.problems();
+    assert!(problems[0].reason.contains("forbidden"), "{problems:?}");
+    assert!(!view.kinds()[0].synced);
+
+    let rule = problems[0].grant.clone().unwrap();
+    assert_eq!(rule, r#"{apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["get", "list", "watch"]}"#);
+    let role = format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: reader}}\nrules: [{rule}]\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {{name: reader}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}}\n\
+         subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {}}}]\n",
+        NOBODY.name
+    );
+    cluster.kubectl(&["apply", "-f", "-"], &role);
+    found(&view, &claim("a"), |_| true).await;
+    assert_eq!(view.problems(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_are_read_page_by_page_and_two_views_share_their_watches() {
+    const COUNT: usize = 1_200;
+    let cluster = Cluster::start();
+    let map = |number| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{number:04}, labels: {{half: h{}}}}}\ndata: {{a: \"{number}\"}}\n",
+            number % 2
+        )
+    };
+    cluster.kubectl(&["create", "-f", "-"], &(0..COUNT).map(map).collect::<Vec<_>>().join("---\n"));
+    let cache = cache_of(&cluster, ADMIN, CacheConfig::default()).await;
+    let maps = wanted("v1", "ConfigMap", json!({"fields": {"data": "value"}}), &[]);
+    let view = cache.view(std::slice::from_ref(&maps));
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    let query = |selector: Option<&str>| Query {
+        api_version: "v1".to_owned(),
+        kind: "ConfigMap".to_owned(),
+        namespace: Some("default".to_owned()),
+        label_selector: selector.map(str::to_owned),
+        key: None,
+        limit: usize::MAX,
+    };
+    assert_eq!(view.list(&query(Some("half")), &review()).await.items.len(), COUNT);
+    assert_eq!(view.list(&query(Some("half=h1")), &review()).await.items.len(), COUNT / 2);
+    assert_eq!(view.list(&query(Some("half in (h0,h1)")), &review()).await.items.len(), COUNT);
+
+    // Who wants it makes no difference to a watch, what is wanted does.
+    let mut for_another = maps.clone();
+    for_another.why.insert("p".to_owned());
+    let same = cache.view(&[for_another]);
+    assert!(same.is_settled(), "nothing is read again");
+    let narrower = wanted("v1", "ConfigMap", json!({"fields": {"data": "keys"}}), &[]);
+    let other = cache.view(&[narrower]);
+    assert!(!other.is_settled());
+    assert!(other.settled(Instant::now() + PATIENCE).await);
+    let one = named("v1", "ConfigMap", Some("default"), "m0007");
+    assert_eq!(found(&other, &one, |_| true).await["data"], json!({"a": true}));
+    assert_eq!(found(&view, &one, |_| true).await["data"], json!({"a": "7"}), "the older view goes on as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_api_server_what_is_known_goes_on_and_grows_old() {
+    let cluster = Cluster::start();
+    cluster.kubectl(&["apply", "-f", "-"], CLAIMS);
+    let cache =
+        cache_of(&cluster, ADMIN, CacheConfig { max_staleness: Duration::from_secs(20), ..CacheConfig::default() })
+            .await;
+    let view = cache.view(&[claims()]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    cluster.stop_apiserver();
+    let gone = Instant::now();
+    until("the silence is known", async || !view.problems().is_empty()).await;
+    assert!(gone.elapsed() < Duration::from_secs(20), "after {:?}", gone.elapsed());
+    let problem = view.problems()[0].reason.clone();
+    assert!(problem.contains("no contact") && problem.contains(" s: "), "{problem}");
+    found(&view, &claim("a"), |_| true).await;
+    let listing = list(&view, "PersistentVolumeClaim", None, None, 10).await;
+    assert_eq!((names(&listing).len(), listing.incomplete), (3, None));
+    let asked = Instant::now();
+    let soon = Budget::until(Instant::now() + Duration::from_secs(2));
+    let answer = view.get(&claim("new"), &soon).await;
+    assert!(matches!(&answer, Answer::Unknown(_)), "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_secs(1), "within a quarter of the time");
+    assert_eq!(cache.confirmations().0, 0);
+    until("what is known is too old", async || matches!(get(&view, &claim("a")).await, Answer::Unknown(_))).await;
+    let Answer::Unknown(reason) = get(&view, &claim("a")).await else { panic!() };
+    assert!(reason.contains("no contact with the API server for"), "{reason}");
+    assert!(list(&view, "PersistentVolumeClaim", None, None, 10).await.incomplete.is_some());
+
+    // A restarted API server no longer knows what changed, so all is read again.
+    cluster.start_apiserver();
+    cluster.kubectl(&["-n", "shop", "label", "pvc", "a", "app=redis", "--overwrite"], "");
+    cluster
+        .kubectl(&["-n", "shop", "patch", "pvc", "c", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#], "");
+    cluster.kubectl(&["-n", "shop", "delete", "pvc", "c"], "");
+    found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
+    until("c is gone", async || names(&list(&view, "PersistentVolumeClaim", None, None, 10).await) == ["a", "b"]).await;
+    until("it is in touch again", async || view.problems().is_empty()).await;
 }

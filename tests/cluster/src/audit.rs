@@ -31,6 +31,28 @@ impl Cluster {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// Writes that were refused, a line each: who, what, why.
+    #[must_use]
+    pub fn refused_writes(&self) -> Vec<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let refused =
+            |event: &Value| event["responseStatus"]["code"].as_u64().is_some_and(|code| code == 403 || code == 422);
+        let events = self.audit_events();
+        let lines = events.iter().filter(|event| refused(event)).map(|event| {
+            let about = &event["objectRef"];
+            format!(
+                "{} {} {}/{}/{}: {}",
+                text(&event["user"]["username"]),
+                text(&event["verb"]),
+                text(&about["namespace"]),
+                text(&about["resource"]),
+                text(&about["name"]),
+                text(&event["responseStatus"]["message"])
+            )
+        });
+        lines.collect()
+    }
+
     /// The newest event that is about this object, or a subresource of it (`pods/eviction`); waits for it.
     ///
     /// # Panics

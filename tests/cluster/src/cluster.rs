@@ -119,6 +119,11 @@ impl Cluster {
             self.run("kwok", &[[ours(KUBELETS), config].as_slice(), &flags].concat());
             self.add_nodes();
         }
+        if self.plan.controllers == Some(Controllers::OneAccount) {
+            // What the API server grants it by itself is made for accounts of their own.
+            let all = ["--clusterrole=cluster-admin", "--user=system:kube-controller-manager"];
+            self.kubectl(&[&["create", "clusterrolebinding", "one-account"], all.as_slice()].concat(), "");
+        }
         if self.plan.controllers.is_some() {
             self.wait_ready("the default service account", &["get", "serviceaccount", "default", "-n", "default"]);
         }
@@ -169,6 +174,15 @@ impl Cluster {
     #[must_use]
     pub fn apiserver_log(&self) -> String {
         fs::read_to_string(self.path("kube-apiserver.log")).unwrap_or_default()
+    }
+
+    /// The end of what one of the bed's programs has said, which says why.
+    #[must_use]
+    pub fn end_of_log(&self, program: &str) -> String {
+        let log = fs::read_to_string(self.path(&format!("{program}.log"))).unwrap_or_default();
+        // kwok tells of each heartbeat.
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\"level\":\"INFO\"")).collect();
+        tail(&lines.join("\n"))
     }
 
     /// The URL of the API server.

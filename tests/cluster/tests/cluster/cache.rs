@@ -2,8 +2,10 @@
 //! what may not be read, and what goes on when the API server is gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use portcullis_cluster::{ADMIN, CONTEXT, Cluster, NOBODY, User};
 use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_kube::cache::{Cache, CacheConfig, CacheView, Wanted};
@@ -275,6 +277,38 @@ async fn what_may_not_be_read_is_unknown_until_it_is_granted() {
 
     let rule = problems[0].grant.clone().unwrap();
     assert_eq!(rule, r#"{apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["get", "list", "watch"]}"#);
+    grant(&cluster, &rule);
+    found(&view, &claim("a"), |_| true).await;
+    assert_eq!(view.problems(), []);
+
+    // An API server that starts doesn't know its roles at once; what is known stays known.
+    cluster.stop_apiserver();
+    let outage = Arc::new(AtomicBool::new(true));
+    let asking = tokio::spawn({
+        let (view, outage) = (view.clone(), outage.clone());
+        async move {
+            while outage.load(Ordering::Relaxed) {
+                let answer = get(&view, &claim("a")).await;
+                assert!(matches!(answer, Answer::Found(_)), "{answer:?}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    cluster.start_apiserver();
+    cluster.kubectl(&["-n", "shop", "label", "pvc", "a", "app=redis", "--overwrite"], "");
+    found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
+    outage.store(false, Ordering::Relaxed);
+    asking.await.unwrap();
+
+    // Who takes the permission back wants it forgotten.
+    cluster.kubectl(&["delete", "clusterrolebinding", "reader"], "");
+    cluster.restart_apiserver();
+    until("it is forgotten", async || matches!(get(&view, &claim("a")).await, Answer::Unknown(_))).await;
+    assert_eq!(view.kinds()[0].objects, 0);
+}
+
+/// Lets the user without rights do this.
+fn grant(cluster: &Cluster, rule: &str) {
     let role = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: reader}}\nrules: [{rule}]\n---\n\
          apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {{name: reader}}\n\
@@ -283,8 +317,53 @@ async fn what_may_not_be_read_is_unknown_until_it_is_granted() {
         NOBODY.name
     );
     cluster.kubectl(&["apply", "-f", "-"], &role);
-    found(&view, &claim("a"), |_| true).await;
-    assert_eq!(view.problems(), []);
+}
+
+const SECRETS: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: tls}
+type: kubernetes.io/tls
+stringData: {tls.crt: certificate, tls.key: hush}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: password}
+stringData: {password: hush}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_secrets_only_what_is_wanted_is_in_memory() {
+    let cluster = Cluster::start();
+    cluster.kubectl(&["apply", "-f", "-"], SECRETS);
+    let cache = cache_of(&cluster, ADMIN, CacheConfig::default()).await;
+    let fields = json!({"fields": {"type": "value", "data": {"fields": {"tls.crt": "value"}}}});
+    let mut secrets = wanted("v1", "Secret", fields, &[]);
+    secrets.field_selector = Some("type=kubernetes.io/tls".to_owned());
+    let view = cache.view(&[secrets]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    assert_eq!(view.kinds()[0].objects, 1);
+    let tls = found(&view, &named("v1", "Secret", Some("default"), "tls"), |_| true).await;
+    assert!(tls["data"]["tls.crt"].is_string() && tls["data"]["tls.key"].is_null());
+    assert_eq!(cache.confirmations(), (0, 0, 0));
+    let password = found(&view, &named("v1", "Secret", Some("default"), "password"), |_| true).await;
+    assert_eq!((password["type"].as_str(), &password["data"]), (Some("Opaque"), &json!({})));
+    assert_eq!(cache.confirmations(), (0, 1, 0), "another one is asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reviews_that_look_for_one_thing_at_once_ask_once() {
+    let cluster = Cluster::start();
+    let cache = cache_of(&cluster, ADMIN, CacheConfig::default()).await;
+    let view = cache.view(&[claims()]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    let (arrived, name) = (Instant::now(), claim("absent"));
+    let budgets: Vec<Budget> = (0..100).map(|_| Budget::new(arrived, arrived + Duration::from_secs(60))).collect();
+    let answers = join_all(budgets.iter().map(|budget| view.get(&name, budget))).await;
+    assert!(answers.iter().all(|answer| *answer == Answer::Absent));
+    assert_eq!(cache.confirmations(), (1, 0, 0));
+    assert_eq!(get(&view, &name).await, Answer::Absent);
+    assert_eq!(cache.confirmations(), (2, 0, 0), "a review that arrives later can't be told the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,7 +158,14 @@ async fn keep(client: &Client, known: &Known, pause: &mut Pause, doubts: &mut u3
 async fn follow(client: &Client, known: &Known, served: &Served, version: &mut String) -> Result<(), Fault> {
     let mut changes = served.watch(client, known.wanted.field_selector.as_deref(), version).await?;
     known.well();
-    while let Some(change) = changes.next().await {
+    let mut revived = known.pulse.revived();
+    loop {
+        let change = tokio::select! {
+            change = changes.next() => change,
+            // The connection may be one that nobody answers any more.
+            Ok(()) = revived.changed() => None,
+        };
+        let Some(change) = change else { return Ok(()) };
         let latest = match change? {
             Change::Put(sent, object) => {
                 known.put(&sent.named, object.get());
@@ -175,7 +182,6 @@ async fn follow(client: &Client, known: &Known, served: &Served, version: &mut S
             *version = latest;
         }
     }
-    Ok(())
 }
 
 /// Pauses that grow, with some chance in them so that replicas don't come back at once.

@@ -3,6 +3,8 @@
 //! A flag goes before its environment variable, that before the file, that
 //! before the default. Nothing deeper reads the environment.
 
+mod cluster;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,13 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use portcullis_core::cluster::Tenants;
 use portcullis_core::policy::{duration, unknown_field};
 use rustls_pki_types::ServerName;
 
 use crate::args::{ClusterSettings, LogFormat, ServeArguments, ServeSettings};
-use crate::store::{self, ObjectSource, TenantRules};
+use crate::store;
 use crate::yaml;
+
+pub use cluster::{ClusterConfig, DEFAULT_NAMESPACE};
 
 /// Where the API server's Service sends its calls to.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -46,8 +49,6 @@ pub const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than an upgrade of a control plane.
 pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(2 * 3600);
-/// Where Portcullis is installed.
-pub const DEFAULT_NAMESPACE: &str = "portcullis-system";
 /// No bound may be longer: a typing error, not a wish.
 const LONGEST_TIME: Duration = Duration::from_secs(3600);
 /// Names that the self-signed certificate always carries.
@@ -72,25 +73,6 @@ pub struct Config {
     pub cluster: Vec<PathBuf>,
     /// Folder for compiled policies; None: none is kept.
     pub cache: Option<PathBuf>,
-}
-
-/// How a cluster is reached, and who this is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterConfig {
-    /// None: the service account of the pod, else as kubectl finds it.
-    pub kubeconfig: Option<PathBuf>,
-    /// None: the kubeconfig's current one.
-    pub context: Option<String>,
-    /// Portcullis's own.
-    pub namespace: String,
-    /// Of this pod; None outside one.
-    pub pod_name: Option<String>,
-    /// Of this pod.
-    pub pod_uid: Option<String>,
-    /// How policy objects are read.
-    pub objects: ObjectSource,
-    /// What namespaced policies may look up beside their namespace.
-    pub tenants: Tenants,
 }
 
 /// What is logged and how: needed before all else.
@@ -282,41 +264,6 @@ impl ServeSettings {
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
         }
-    }
-}
-
-impl ClusterConfig {
-    /// Resolves what `serve` and `controller` have in common.
-    ///
-    /// # Errors
-    /// Names the setting, what is wrong with it and what would be right.
-    pub fn resolve(settings: &ClusterSettings) -> Result<ClusterConfig> {
-        let mut tenants = TenantRules { mutation: settings.tenant_mutation, ..TenantRules::default() };
-        if !settings.tenant_modules.is_empty() {
-            tenants.modules.clone_from(&settings.tenant_modules);
-        }
-        let mut reads = Tenants::default();
-        if !settings.tenant_reads.is_empty() {
-            let kind = |text: &String| match text.split_once('.').unwrap_or((text, "")) {
-                (kind, group) if kind.starts_with(|letter: char| letter.is_ascii_uppercase()) => {
-                    Ok((group.to_owned(), kind.to_owned()))
-                }
-                _ => Err(anyhow!("--tenant-reads is {text:?}; write KIND.GROUP, such as StorageClass.storage.k8s.io")),
-            };
-            reads.reads = settings.tenant_reads.iter().map(kind).collect::<Result<_>>()?;
-        }
-        if let Some(folder) = settings.modules.as_ref().filter(|folder| !folder.is_dir()) {
-            bail!("--modules: {} is no folder", folder.display());
-        }
-        Ok(ClusterConfig {
-            kubeconfig: settings.kubeconfig.clone(),
-            context: settings.context.clone(),
-            namespace: settings.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
-            pod_name: settings.pod_name.clone(),
-            pod_uid: settings.pod_uid.clone(),
-            objects: ObjectSource { modules: settings.modules.clone(), tenants },
-            tenants: reads,
-        })
     }
 }
 
@@ -613,7 +560,12 @@ mod tests {
             assert!(help.contains(&format!("[default: {expected}]")), "{id}: {help}");
         }
         for argument in serve.get_arguments().filter(|argument| argument.get_id() != "help") {
-            let expected = format!("PORTCULLIS_{}", argument.get_id().as_str().to_uppercase());
+            let expected = match argument.get_id().as_str() {
+                // As the downward API is usually named.
+                "namespace" => "POD_NAMESPACE".to_owned(),
+                id @ ("pod_name" | "pod_uid") => id.to_uppercase(),
+                id => format!("PORTCULLIS_{}", id.to_uppercase()),
+            };
             assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
         }
     }

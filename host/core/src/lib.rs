@@ -16,6 +16,7 @@ pub mod contract;
 pub mod edit;
 pub mod evaluate;
 pub mod json;
+pub mod kinds;
 pub mod life;
 pub mod matching;
 pub mod objects;

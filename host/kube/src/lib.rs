@@ -15,6 +15,7 @@ mod election;
 mod live;
 mod mirror;
 mod names;
+pub mod rbac;
 mod replica;
 pub mod webhooks;
 

@@ -205,6 +205,12 @@ impl Cluster {
         said.output
     }
 
+    /// A certificate, as a `caBundle` holds it: the API server's own.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.path("certs/apiserver.crt")
+    }
+
     /// kubectl of an administrator, which must fail: what it says.
     ///
     /// # Panics
@@ -213,12 +219,6 @@ impl Cluster {
         let said = self.try_kubectl(arguments, input);
         assert!(!said.well(), "kubectl {} succeeded on {input}", arguments.join(" "));
         said.errors
-    }
-
-    /// A certificate, as a `caBundle` holds it: the API server's own.
-    #[must_use]
-    pub fn certificate(&self) -> PathBuf {
-        self.path("certs/apiserver.crt")
     }
 
     /// kubectl of an administrator, which may fail.

@@ -35,7 +35,7 @@ pub use kubectl::{Kubectl, Said};
 pub use manifest::{documents, file_of, orders};
 pub use network::{Network, Place};
 pub use plan::{Controllers, Plan};
-pub use portcullis::{Portcullis, Setup};
+pub use portcullis::{Portcullis, Server, Setup};
 pub use process::{cpu_time, wait_for};
 pub use session::play;
 pub use users::{ADMIN, CONTROLLER, CONTROLLER_MANAGER, KUBELETS, NOBODY, SCHEDULER, SERVER, TENANT, USERS, User};

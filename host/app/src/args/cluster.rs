@@ -11,7 +11,7 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterSettings {
     /// The kubeconfig [default: in a pod its service account, else as kubectl finds it]
-    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_KUBECONFIG", help_heading = "Cluster")]
     pub kubeconfig: Option<PathBuf>,
 
     /// A context of the kubeconfig [default: its current one]

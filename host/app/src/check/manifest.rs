@@ -4,13 +4,13 @@
 
 use portcullis_core::edit::{self, Edit, Pointer};
 use portcullis_core::json::{self, Kind, Value, quote};
+use portcullis_core::kinds::{Kinds, Resource};
 use portcullis_core::report::ObjectIdentity;
 
 use super::convert;
 use super::defaults::{self, Defaulted};
 use super::fields::Fault;
 use super::input::Given;
-use super::kinds::{Kinds, Resource};
 use super::remarks::{Seen, remarks};
 use super::removed::{self, Successor};
 use super::request::is_never_stored;

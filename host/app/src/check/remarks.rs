@@ -5,9 +5,9 @@
 //! with its source; what is a matter of judgement is left to policies.
 
 use portcullis_core::json::{Kind, Value};
+use portcullis_core::kinds::{Kinds, Resource};
 
 use super::fields::{self, Fault};
-use super::kinds::{Kinds, Resource};
 use super::schema;
 
 /// Kinds that run pods, and where their pod's spec stands.

@@ -10,7 +10,7 @@
 mod status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, ValidationRule,
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, ValidationRule,
 };
 use kube::{CustomResource, CustomResourceExt};
 use portcullis_core::policy::PolicySpec;
@@ -37,15 +37,7 @@ pub const VERSION: &str = "v1alpha1";
     status = "PolicyStatus",
     derive = "PartialEq",
     doc = "A policy that judges, or edits, what is written to the cluster",
-    label("app.kubernetes.io/name", "portcullis"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Actions", type_ = "string", json_path = ".spec.validationActions"),
-    printcolumn(name = "Module", type_ = "string", json_path = ".spec.module"),
-    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policy"),
-    printcolumn(name = "Failure", type_ = "string", json_path = ".spec.failurePolicy", priority = "1"),
-    printcolumn(name = "Replicas", type_ = "string", json_path = ".status.replicas", priority = "1"),
-    printcolumn(name = "Matches", type_ = "string", json_path = ".status.matches", priority = "1"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    label("app.kubernetes.io/name", "portcullis")
 )]
 pub struct ClusterPolicySpec(pub PolicySpec);
 
@@ -64,17 +56,21 @@ pub struct ClusterPolicySpec(pub PolicySpec);
     status = "PolicyStatus",
     derive = "PartialEq",
     doc = "A policy that judges what is written to its own namespace",
-    label("app.kubernetes.io/name", "portcullis"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Actions", type_ = "string", json_path = ".spec.validationActions"),
-    printcolumn(name = "Module", type_ = "string", json_path = ".spec.module"),
-    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policy"),
-    printcolumn(name = "Failure", type_ = "string", json_path = ".spec.failurePolicy", priority = "1"),
-    printcolumn(name = "Replicas", type_ = "string", json_path = ".status.replicas", priority = "1"),
-    printcolumn(name = "Matches", type_ = "string", json_path = ".status.matches", priority = "1"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    label("app.kubernetes.io/name", "portcullis")
 )]
 pub struct NamespacedPolicySpec(pub PolicySpec);
+
+/// What kubectl shows: name, type, path, and whether only `-o wide` shows it.
+const COLUMNS: [(&str, &str, &str, bool); 8] = [
+    ("Ready", "string", r#".status.conditions[?(@.type=="Ready")].status"#, false),
+    ("Actions", "string", ".spec.validationActions", false),
+    ("Module", "string", ".spec.module", false),
+    ("Policy", "string", ".spec.policy", false),
+    ("Failure", "string", ".spec.failurePolicy", true),
+    ("Replicas", "string", ".status.replicas", true),
+    ("Matches", "string", ".status.matches", true),
+    ("Age", "date", ".metadata.creationTimestamp", false),
+];
 
 /// A rule of the API server's own on a whole object.
 struct Rule {
@@ -105,15 +101,25 @@ const NAMESPACED_RULES: [Rule; 2] = [
 #[must_use]
 pub fn definitions() -> [CustomResourceDefinition; 2] {
     let mut of_cluster = ClusterPolicy::crd();
-    add_rules(&mut of_cluster, &[NAME]);
+    complete(&mut of_cluster, &[NAME]);
     let mut of_namespace = NamespacedPolicy::crd();
     let [scope, namespaces] = NAMESPACED_RULES;
-    add_rules(&mut of_namespace, &[NAME, scope, namespaces]);
+    complete(&mut of_namespace, &[NAME, scope, namespaces]);
     [of_cluster, of_namespace]
 }
 
-fn add_rules(definition: &mut CustomResourceDefinition, rules: &[Rule]) {
+/// Adds what both kinds share, and rules on the whole object.
+fn complete(definition: &mut CustomResourceDefinition, rules: &[Rule]) {
+    let columns = COLUMNS.iter().map(|(name, type_, path, only_wide)| CustomResourceColumnDefinition {
+        name: (*name).to_owned(),
+        type_: (*type_).to_owned(),
+        json_path: (*path).to_owned(),
+        priority: only_wide.then_some(1),
+        ..CustomResourceColumnDefinition::default()
+    });
+    let columns: Vec<CustomResourceColumnDefinition> = columns.collect();
     for version in &mut definition.spec.versions {
+        version.additional_printer_columns = Some(columns.clone());
         let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
         if let Some(JSONSchemaProps { x_kubernetes_validations, .. }) = schema {
             let rules = rules.iter().map(|rule| ValidationRule {

@@ -118,8 +118,7 @@ where
                 }
                 let before = there.and_then(|there| there.resource_version());
                 let parameters = PatchParams::apply(FIELD_MANAGER).force();
-                let after =
-                    self.api.patch(name, &parameters, &Patch::Apply(typed(wanted))).await.map_err(failed("write"))?;
+                let after = self.api.patch(name, &parameters, &Patch::Apply(wanted)).await.map_err(failed("write"))?;
                 if before.is_none() || before != after.resource_version() {
                     applied.written.push(shown.clone());
                 }
@@ -139,14 +138,6 @@ fn is_ours<K: Resource>(there: &K) -> bool {
 
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == NOT_FOUND)
-}
-
-/// The object with its apiVersion and kind, which an apply needs.
-fn typed<K: Resource<DynamicType = ()> + Serialize>(wanted: &K) -> Value {
-    let mut object = value(wanted);
-    object.insert("apiVersion".to_owned(), K::api_version(&()).into_owned().into());
-    object.insert("kind".to_owned(), K::kind(&()).into_owned().into());
-    Value::Object(object)
 }
 
 /// Whether what is there is what should be: the same webhooks in every field

@@ -4,10 +4,12 @@
 mod bed;
 mod cache;
 mod context;
+mod corpus;
 mod crd;
 mod orders;
 mod rollout;
 mod scenarios;
 mod verbs;
+mod ways_round;
 mod webhooks;
 mod world;

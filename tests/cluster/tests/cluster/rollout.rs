@@ -74,7 +74,8 @@ fn a_rollout(accounts: Controllers) {
 
 /// It loses its pods, its node and its replicas, and gets them back.
 fn the_old_survives(cluster: &Cluster) {
-    let uid = |pod: &str| cluster.try_kubectl(&["get", "pod", pod, "-n", "before", "-o", "jsonpath={.metadata.uid}"], "");
+    let uid =
+        |pod: &str| cluster.try_kubectl(&["get", "pod", pod, "-n", "before", "-o", "jsonpath={.metadata.uid}"], "");
     let first = uid("mysql-0").output;
     cluster.kubectl(&["delete", "pod", "-n", "before", "--all"], "");
     wait_for("the pod's successor", SOON, || {
@@ -88,7 +89,11 @@ fn the_old_survives(cluster: &Cluster) {
     rolled_out(cluster, "before", &["statefulset/mysql"]);
     let restart = cluster.try_kubectl(&["rollout", "restart", "-n", "before", "statefulset/mysql"], "");
     assert!(restart.well(), "{}", restart.all());
-    assert!(restart.warnings().iter().any(|line| line.starts_with("database-remote-storage/node-local-class")), "{}", restart.all());
+    assert!(
+        restart.warnings().iter().any(|line| line.starts_with("database-remote-storage/node-local-class")),
+        "{}",
+        restart.all()
+    );
     rolled_out(cluster, "before", &["statefulset/mysql"]);
     let again = cluster.try_kubectl(&["apply", "-n", "before", "-f", "-"], &local_database());
     assert!(again.well(), "what is unchanged was refused: {}", again.all());
@@ -105,7 +110,8 @@ fn the_right_rolls_out(cluster: &Cluster) {
     cluster.kubectl(&["scale", "-n", "right", "statefulset/db", "--replicas=4"], "");
     cluster.kubectl(&["rollout", "restart", "-n", "right", "statefulset/db", "deployment/web", "daemonset/logs"], "");
     rolled_out(cluster, "right", &workloads);
-    let claims = cluster.kubectl(&["get", "pvc", "-n", "right", "-l", "app=db", "-o", "jsonpath={.items[*].status.phase}"], "");
+    let claims =
+        cluster.kubectl(&["get", "pvc", "-n", "right", "-l", "app=db", "-o", "jsonpath={.items[*].status.phase}"], "");
     assert_eq!(claims, "Bound Bound Bound Bound");
 }
 
@@ -119,7 +125,8 @@ fn the_wrong_does_not_start(cluster: &Cluster) {
 
 /// A controller that is refused something says so in an event.
 fn nobody_was_refused(cluster: &Cluster) {
-    let events = cluster.kubectl(&["get", "events", "-A", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}"], "");
+    let events =
+        cluster.kubectl(&["get", "events", "-A", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}"], "");
     let refused: Vec<&str> = events.lines().filter(|line| line.contains("denied the request")).collect();
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use portcullis_cluster::{ADMIN, Kubectl, Said, wait_for};
+use portcullis_cluster::{ADMIN, Kubectl, Said, documents, file_of, wait_for};
 
 use crate::world::{PATIENCE, World, manifest};
 
@@ -84,9 +84,13 @@ fn applied_twice_by_the_server_and_over_what_the_client_applied() {
 #[test]
 fn replaced_patched_scaled_and_only_tried() {
     let team = Team::new("replaced");
-    team.unjudged(&["create", "--dry-run=server", "-f", "-"]);
+    // Services are what the others look up, and a tried one is none.
+    let (services, others) =
+        documents(&team.workloads).into_iter().partition::<Vec<_>, _>(|text| text.contains("kind: Service\n"));
+    team.run(&["create", "-f", "-"], &file_of(&services)).assert_unjudged("Services");
+    team.run(&["create", "--dry-run=server", "-f", "-"], &file_of(&others)).assert_unjudged("a dry run");
     assert_eq!(team.unjudged(&["get", "statefulsets", "-o", "name"]), "");
-    team.unjudged(&["create", "-f", "-"]);
+    team.run(&["create", "-f", "-"], &file_of(&others)).assert_unjudged("create");
     for _ in 0..2 {
         // Not the Job, whose template gets a label of its own that can't change.
         let set = without_jobs(&team.workloads);
@@ -184,7 +188,6 @@ fn a_namespace_goes_with_all_that_is_in_it() {
 }
 
 fn without_jobs(text: &str) -> String {
-    let kept: Vec<String> =
-        portcullis_cluster::documents(text).into_iter().filter(|document| !document.contains("kind: Job")).collect();
-    portcullis_cluster::file_of(&kept)
+    let kept: Vec<String> = documents(text).into_iter().filter(|document| !document.contains("kind: Job")).collect();
+    file_of(&kept)
 }

@@ -11,6 +11,7 @@ pub(crate) const PATIENCE: &str = "--timeout=90s";
 /// A cluster with Portcullis in it.
 pub(crate) struct World {
     // Ends before its cluster does.
+    #[allow(dead_code, reason = "held for its end")]
     pub(crate) portcullis: Portcullis,
     pub(crate) cluster: Cluster,
 }

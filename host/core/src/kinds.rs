@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use portcullis_core::json::Value;
+use crate::json::Value;
 
 /// A kind's resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,7 +231,7 @@ static GROUPS: &[(&str, &[Known])] = &[
 
 #[cfg(test)]
 mod tests {
-    use portcullis_core::json::Document;
+    use crate::json::Document;
 
     use super::*;
 
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_operators_kinds_that_policies_match_have_their_own_plural() {
-        let catalogue = include_str!("../../../../policies/workloads/catalogue/custom-resources.tsv");
+        let catalogue = include_str!("../../../policies/workloads/catalogue/custom-resources.tsv");
         for line in catalogue.lines().skip(1) {
             let cells: Vec<&str> = line.split('\t').collect();
             assert_eq!(Kinds::default().resource(cells[0], cells[1]).plural, cells[2], "{} of {}", cells[1], cells[0]);

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use portcullis_core::cluster::{Answer, Budget};
@@ -47,12 +47,14 @@ impl Counts {
 }
 
 impl Confirmations {
-    /// What `ask` says of this object, or said since the review arrived.
+    /// What `ask` says of this object, or said since the review arrived; inside
+    /// the review's share of time, and inside `patience` where that is given.
     pub(super) async fn confirm<'a>(
         &self,
         namespace: &str,
         name: &str,
         budget: &Budget,
+        patience: Option<Duration>,
         ask: impl FnOnce() -> BoxFuture<'a, Answer>,
     ) -> Answer {
         let Some(until) = budget.confirm() else {
@@ -76,12 +78,11 @@ impl Confirmations {
                 }
             }
         };
+        let until = patience.map_or(until, |patience| until.min(Instant::now() + patience));
         let answer = tokio::time::timeout_at(until.into(), asked).await;
         self.leave(&key, line);
         answer.unwrap_or_else(|_| {
-            Answer::Unknown(
-                "it isn't in memory, and the API server didn't answer within a quarter of the review's time".to_owned(),
-            )
+            Answer::Unknown("it isn't in memory, and the API server didn't answer in time".to_owned())
         })
     }
 
@@ -97,8 +98,6 @@ impl Confirmations {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::future::{FutureExt, join_all, pending, ready};
 
     use super::*;
@@ -117,7 +116,7 @@ mod tests {
         };
         let arrived = Instant::now();
         let early: Vec<Budget> = (0..10).map(|_| budget(arrived)).collect();
-        let answers = join_all(early.iter().map(|budget| confirmations.confirm("a", "b", budget, ask))).await;
+        let answers = join_all(early.iter().map(|budget| confirmations.confirm("a", "b", budget, None, ask))).await;
         assert!(answers.iter().all(|answer| *answer == Answer::Absent));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         assert!(confirmations.0.lock().is_ok_and(|lines| lines.is_empty()), "nothing is kept past the last");
@@ -128,12 +127,12 @@ mod tests {
         let confirmations = Confirmations::default();
         let (early, other) = (budget(Instant::now()), budget(Instant::now()));
         let (send, receive) = tokio::sync::oneshot::channel::<()>();
-        let first = confirmations.confirm("", "b", &early, || receive.map(|_| Answer::Absent).boxed());
+        let first = confirmations.confirm("", "b", &early, None, || receive.map(|_| Answer::Absent).boxed());
         let others = async {
             tokio::task::yield_now().await;
             let late = budget(Instant::now());
-            let late = confirmations.confirm("", "b", &late, || ready(Answer::Found("{}".into())).boxed());
-            let elsewhere = confirmations.confirm("", "c", &other, || ready(Answer::Absent).boxed());
+            let late = confirmations.confirm("", "b", &late, None, || ready(Answer::Found("{}".into())).boxed());
+            let elsewhere = confirmations.confirm("", "c", &other, None, || ready(Answer::Absent).boxed());
             assert_eq!(elsewhere.await, Answer::Absent, "another object's line is another");
             assert!(send.send(()).is_ok());
             late.await
@@ -146,11 +145,11 @@ mod tests {
     async fn an_answer_that_comes_too_late_is_unknown() {
         let confirmations = Confirmations::default();
         let late = Budget::until(Instant::now() + Duration::from_millis(40));
-        let answer = confirmations.confirm("", "b", &late, || pending().boxed()).await;
-        assert!(matches!(answer, Answer::Unknown(reason) if reason.contains("quarter")));
+        let answer = confirmations.confirm("", "b", &late, None, || pending().boxed()).await;
+        assert!(matches!(answer, Answer::Unknown(reason) if reason.contains("in time")));
         assert!(confirmations.0.lock().is_ok_and(|lines| lines.is_empty()));
         let over = Budget::until(Instant::now());
-        let answer = confirmations.confirm("", "b", &over, || ready(Answer::Absent).boxed()).await;
+        let answer = confirmations.confirm("", "b", &over, None, || ready(Answer::Absent).boxed()).await;
         assert!(matches!(answer, Answer::Unknown(_)), "without time nothing is asked");
     }
 }

@@ -11,15 +11,20 @@
 //! | broken | what it was when it broke |
 //!
 //! So an idle, healthy watch is at most one beat old, and one whose server is
-//! gone is known after a beat and its timeout. What this can't see: of several
-//! API servers behind a balancer, one that dies without closing its
-//! connections; that ends with the watch's own time (`api::WATCH_LASTS`).
+//! gone is known after a beat and its timeout. A network that was gone may have
+//! left connections behind that nobody answers any more; so when the pulse comes
+//! back, watches begin again from where they were ([`Pulse::revived`]). What this
+//! can't see: of several API servers behind a balancer, one that dies without
+//! closing its connections; that ends with the watch's own time
+//! (`api::WATCH_LASTS`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
 
 use super::api::is_alive;
 
@@ -35,6 +40,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct Pulse {
     last: Arc<Mutex<Option<Instant>>>,
+    revivals: watch::Receiver<u32>,
     task: AbortHandle,
 }
 
@@ -49,22 +55,16 @@ impl Pulse {
     /// Asks this API server until it is dropped.
     pub(super) fn of(client: Client) -> Pulse {
         let last = Arc::new(Mutex::new(None));
-        let beat = {
-            let last = last.clone();
-            async move {
-                let mut beats = tokio::time::interval(BEAT);
-                beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                loop {
-                    beats.tick().await;
-                    // It was well at some time after it was asked.
-                    let asked = Instant::now();
-                    if tokio::time::timeout(BEAT_TIMEOUT, is_alive(&client)).await.unwrap_or(false) {
-                        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
-                    }
-                }
-            }
-        };
-        Pulse { last, task: tokio::spawn(beat).abort_handle() }
+        let (revive, revivals) = watch::channel(0);
+        let task = tokio::spawn(beat(client, last.clone(), revive)).abort_handle();
+        Pulse { last, revivals, task }
+    }
+
+    /// Tells when the API server answers again after a silence.
+    pub(super) fn revived(&self) -> watch::Receiver<u32> {
+        let mut revivals = self.revivals.clone();
+        revivals.mark_unchanged();
+        revivals
     }
 
     /// Whether it has answered of late.
@@ -74,6 +74,24 @@ impl Pulse {
 
     pub(super) fn last(&self) -> Option<Instant> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks, and remembers when it was answered.
+async fn beat(client: Client, last: Arc<Mutex<Option<Instant>>>, revive: watch::Sender<u32>) {
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        // It was well at some time after it was asked.
+        let asked = Instant::now();
+        if !tokio::time::timeout(BEAT_TIMEOUT, is_alive(&client)).await.unwrap_or(false) {
+            continue;
+        }
+        let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(asked);
+        if before.is_some_and(|before| asked.duration_since(before) > SILENCE) {
+            revive.send_modify(|revivals| *revivals = revivals.wrapping_add(1));
+        }
     }
 }
 

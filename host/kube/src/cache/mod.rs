@@ -17,12 +17,13 @@
 mod api;
 mod confirm;
 mod contact;
+mod known;
 mod store;
 mod wanted;
 mod watch;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt, join_all, ready};
@@ -33,7 +34,9 @@ use portcullis_core::objects::group;
 use self::api::{Fault, discover};
 use self::confirm::Counts;
 use self::contact::{Pulse, SILENCE};
-use self::watch::{Known, Phase, Watch};
+use self::known::{Content, Known, Phase};
+use self::store::Held;
+use self::watch::Watch;
 use crate::names::refuse;
 
 pub use self::wanted::{Wanted, wanted};
@@ -43,6 +46,10 @@ pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Between two looks for a kind where nothing else is said.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// What a confirmation may wait for an API server that seems to be gone: a review
+/// has better uses for its time, and who is back answers in milliseconds.
+const HOPE: Duration = Duration::from_millis(250);
 
 /// What an administrator says of the cache.
 #[derive(Debug, Clone)]
@@ -134,7 +141,7 @@ impl Cache {
         watches.retain(|watch| watch.strong_count() > 0);
         let of = |wanted: &Wanted| {
             let running = watches.iter().filter_map(Weak::upgrade);
-            let serves = |watch: &Arc<Watch>| watch.wanted.is_served_like(wanted) && !watch.has_ended();
+            let serves = |watch: &Arc<Watch>| watch.known.wanted.is_served_like(wanted) && !watch.has_ended();
             let watch = running.into_iter().find(serves).unwrap_or_else(|| {
                 let watch = Arc::new(Watch::start(
                     self.client.clone(),
@@ -194,36 +201,36 @@ impl CacheView {
     /// Figures of the kinds that are watched.
     pub fn kinds(&self) -> Vec<KindStats> {
         let stats = |(wanted, watch): &(Wanted, Arc<Watch>)| {
-            let (objects, bytes) = {
-                let held = watch.known.held();
-                (held.store().len(), held.store().bytes())
+            let (objects, bytes, phase) = {
+                let content = watch.known.content();
+                (content.store.len(), content.store.bytes(), content.phase)
             };
             KindStats {
                 api_version: wanted.api_version.clone(),
                 kind: wanted.kind.clone(),
                 objects,
                 bytes,
-                synced: matches!(watch.known.phase(), Phase::Synced | Phase::NotServed),
+                synced: matches!(phase, Phase::Synced | Phase::NotServed),
                 staleness: watch.known.staleness(),
             }
         };
         self.kinds.iter().map(stats).collect()
     }
 
-    /// The watch of a kind, if what it knows can be an answer.
-    fn usable(&self, api_version: &str, kind: &str) -> Result<&Arc<Watch>, String> {
+    /// The watch of a kind with what it knows, if that can be an answer.
+    fn usable(&self, api_version: &str, kind: &str) -> Result<(&Watch, RwLockReadGuard<'_, Content>), String> {
         let watched = self.kinds.iter().find(|(wanted, _)| wanted.kind == kind && wanted.api_version == api_version);
         let Some((wanted, watch)) = watched else {
             return Err(format!("{kind} of {api_version} isn't watched: no policy in use declares to look it up"));
         };
-        match watch.known.phase() {
-            Phase::Synced | Phase::NotServed => {}
-            Phase::Starting | Phase::Failing | Phase::Forbidden => return Err(unusable(wanted, watch)),
+        let is_fresh = watch.known.staleness().is_some_and(|age| age <= self.cache.config.max_staleness);
+        if is_fresh && !watch.has_ended() {
+            let content = watch.known.content();
+            if matches!(content.phase, Phase::Synced | Phase::NotServed) {
+                return Ok((watch, content));
+            }
         }
-        match watch.known.staleness() {
-            Some(age) if age <= self.cache.config.max_staleness && !watch.has_ended() => Ok(watch),
-            _ => Err(unusable(wanted, watch)),
-        }
+        Err(unusable(wanted, watch))
     }
 
     async fn confirm(&self, watch: &Watch, name: &ObjectName, budget: &Budget) -> Answer {
@@ -237,13 +244,15 @@ impl CacheView {
             }
             .boxed()
         };
-        known.confirmations.confirm(namespace, &name.name, budget, ask).await
+        // An API server that hasn't answered for some time is not waited for.
+        let patience = if self.cache.pulse.is_well() { None } else { Some(HOPE) };
+        known.confirmations.confirm(namespace, &name.name, budget, patience, ask).await
     }
 }
 
 /// One GET, as its watch would keep what it finds.
 async fn ask(client: &Client, known: &Known, name: &ObjectName) -> Answer {
-    let served = known.held().served().cloned();
+    let served = known.content().served.clone();
     let served = match served {
         Some(served) => Ok(Some(served)),
         // It may have come since it was last looked for.
@@ -277,25 +286,25 @@ async fn ask(client: &Client, known: &Known, name: &ObjectName) -> Answer {
 
 impl ClusterView for CacheView {
     fn get<'a>(&'a self, name: &'a ObjectName, budget: &'a Budget) -> BoxFuture<'a, Answer> {
-        let watch = match self.usable(&name.api_version, &name.kind) {
-            Ok(watch) => watch,
+        let (watch, held) = match self.usable(&name.api_version, &name.kind) {
+            Ok((watch, content)) => {
+                (watch, content.store.find(name.namespace.as_deref().unwrap_or_default(), &name.name))
+            }
             Err(reason) => return ready(Answer::Unknown(reason)).boxed(),
         };
-        let namespace = name.namespace.as_deref().unwrap_or_default();
-        match watch.known.held().store().find(namespace, &name.name) {
-            store::Held::Found(text) => return ready(Answer::Found(text)).boxed(),
-            store::Held::Unreadable(reason) => return ready(Answer::Unknown(reason)).boxed(),
-            store::Held::Missing => {}
-        }
-        match refuse(name) {
-            Some(answer) => ready(answer).boxed(),
-            None => self.confirm(watch, name, budget).boxed(),
+        match held {
+            Held::Found(text) => ready(Answer::Found(text)).boxed(),
+            Held::Unreadable(reason) => ready(Answer::Unknown(reason)).boxed(),
+            Held::Missing => match refuse(name) {
+                Some(answer) => ready(answer).boxed(),
+                None => self.confirm(watch, name, budget).boxed(),
+            },
         }
     }
 
     fn list<'a>(&'a self, query: &'a Query, _: &'a Budget) -> BoxFuture<'a, Listing> {
         let listing = match self.usable(&query.api_version, &query.kind) {
-            Ok(watch) => watch.known.held().store().select(query),
+            Ok((_, content)) => content.store.select(query),
             Err(reason) => Listing { items: Vec::new(), incomplete: Some(reason) },
         };
         ready(listing).boxed()
@@ -312,11 +321,11 @@ fn unusable(wanted: &Wanted, watch: &Watch) -> String {
 
 fn problem(wanted: &Wanted, watch: &Watch) -> Option<CacheProblem> {
     let known = &watch.known;
-    let held = known.held();
-    let failure = held.failure();
-    let kind = &wanted.kind;
     let silent = known.staleness().filter(|age| *age > SILENCE);
-    let (reason, forbidden) = match (known.phase(), failure) {
+    let content = known.content();
+    let failure = content.failure.as_deref();
+    let kind = &wanted.kind;
+    let (reason, forbidden) = match (content.phase, failure) {
         _ if watch.has_ended() => {
             (format!("the watch of {kind} came to an end, which is a fault of Portcullis"), false)
         }
@@ -333,7 +342,7 @@ fn problem(wanted: &Wanted, watch: &Watch) -> Option<CacheProblem> {
         }
         (Phase::Starting | Phase::Failing, None) => return None,
     };
-    let plural = held.served().map(|served| served.plural().to_owned());
+    let plural = content.served.as_ref().map(|served| served.plural().to_owned());
     let grant = plural.filter(|_| forbidden).map(|plural| {
         let group = group(&wanted.api_version);
         format!(r#"{{apiGroups: ["{group}"], resources: ["{plural}"], verbs: ["get", "list", "watch"]}}"#)

@@ -1,5 +1,4 @@
-//! One kind that is watched: what is known of its objects, and the task that
-//! keeps it so.
+//! The task that keeps what is known of one kind.
 //!
 //! ```text
 //! discover ─► read all, page by page ─► swap the store ─► watch ──► event: put, remove
@@ -16,18 +15,17 @@
 //! forgotten at once.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::StreamExt;
 use kube::Client;
-use tokio::sync::{Notify, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::AbortHandle;
 
 use super::api::{Change, Fault, Sent, Served, discover};
-use super::confirm::Confirmations;
-use super::contact::{Contact, Pulse};
-use super::store::{Named, Shape, Store};
+use super::contact::Pulse;
+use super::known::{Known, Phase};
+use super::store::{Named, Store};
 use super::wanted::Wanted;
 
 /// The first pause after a failure, doubled with each until the last.
@@ -45,50 +43,16 @@ const WELL: Duration = Duration::from_secs(10);
 
 /// A kind that is watched, until the last who holds it lets it go.
 pub(super) struct Watch {
-    pub(super) wanted: Wanted,
     pub(super) known: Arc<Known>,
     task: AbortHandle,
-}
-
-/// What is known of a kind.
-pub(super) struct Known {
-    pub(super) wanted: Wanted,
-    pub(super) shape: Arc<Shape>,
-    pub(super) confirmations: Confirmations,
-    pulse: Arc<Pulse>,
-    content: RwLock<Content>,
-    contact: Mutex<Contact>,
-    phase: watch::Sender<Phase>,
-    look: Notify,
-}
-
-/// What stands in memory.
-struct Content {
-    store: Store,
-    served: Option<Served>,
-    /// What went wrong last; None since it went well again.
-    failure: Option<String>,
-}
-
-/// How far the watch has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Nothing is known yet.
-    Starting,
-    /// All objects are known, as of the last contact.
-    Synced,
-    /// The API server serves no such kind.
-    NotServed,
-    /// It may not be read.
-    Forbidden,
-    /// It could not be read so far, by an API server that is well.
-    Failing,
 }
 
 impl Watch {
     /// Watches until it is dropped.
     pub(super) fn start(client: Client, wanted: Wanted, pulse: Arc<Pulse>, look_again: Duration) -> Watch {
-        Watch::of(wanted, pulse, |known| tokio::spawn(run(client, known, look_again)))
+        let known = Arc::new(Known::new(wanted, pulse));
+        let task = tokio::spawn(run(client, known.clone(), look_again)).abort_handle();
+        Watch { known, task }
     }
 
     /// What a watch that has read these objects knows; nothing keeps it so.
@@ -97,29 +61,13 @@ impl Watch {
         pulse: Arc<Pulse>,
         objects: impl IntoIterator<Item = (&'a Named, &'a str)>,
     ) -> Watch {
-        let watch = Watch::of(wanted, pulse, |_| tokio::spawn(std::future::pending()));
+        let known = Known::new(wanted, pulse);
+        let mut store = Store::new(known.shape.clone());
         for (named, object) in objects {
-            watch.known.put(named, object);
+            store.put(named, known.shape.prepare(object));
         }
-        watch.known.alive();
-        watch.known.phase.send_replace(Phase::Synced);
-        watch
-    }
-
-    fn of(wanted: Wanted, pulse: Arc<Pulse>, task: impl FnOnce(Arc<Known>) -> JoinHandle<()>) -> Watch {
-        let shape = Arc::new(Shape::of(&wanted));
-        let known = Arc::new(Known {
-            content: RwLock::new(Content { store: Store::new(shape.clone()), served: None, failure: None }),
-            confirmations: Confirmations::default(),
-            contact: Mutex::default(),
-            phase: watch::Sender::new(Phase::Starting),
-            look: Notify::new(),
-            wanted: wanted.clone(),
-            shape,
-            pulse,
-        });
-        let task = task(known.clone()).abort_handle();
-        Watch { wanted, known, task }
+        known.synced(store);
+        Watch { known: Arc::new(known), task: tokio::spawn(std::future::pending::<()>()).abort_handle() }
     }
 
     /// Whether its task came to an end, which only a panic does.
@@ -131,92 +79,6 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// What memory holds, to be read in one go.
-pub(super) struct Held<'a>(RwLockReadGuard<'a, Content>);
-
-impl Held<'_> {
-    pub(super) fn store(&self) -> &Store {
-        &self.0.store
-    }
-
-    pub(super) fn served(&self) -> Option<&Served> {
-        self.0.served.as_ref()
-    }
-
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.0.failure.as_deref()
-    }
-}
-
-impl Known {
-    pub(super) fn held(&self) -> Held<'_> {
-        Held(self.content.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        *self.phase.borrow()
-    }
-
-    /// Waits until it is known what can be known: the objects, or that there are
-    /// none to read.
-    pub(super) async fn settled(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.phase.subscribe().wait_for(|phase| *phase != Phase::Starting).await;
-    }
-
-    /// None before the first contact.
-    pub(super) fn staleness(&self) -> Option<Duration> {
-        let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
-        contact.staleness(self.pulse.last(), Instant::now())
-    }
-
-    /// Asks for a look whether the kind is served by now.
-    pub(super) fn look(&self) {
-        self.look.notify_one();
-    }
-
-    /// Waits so long, or until it is asked for a look.
-    async fn look_again(&self, after: Duration) {
-        let _ = tokio::time::timeout(after, self.look.notified()).await;
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Content)) {
-        change(&mut self.content.write().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn put(&self, named: &Named, object: &str) {
-        let prepared = self.shape.prepare(object);
-        self.change(|content| content.store.put(named, prepared));
-    }
-
-    fn alive(&self) {
-        self.contact.lock().unwrap_or_else(PoisonError::into_inner).alive(Instant::now());
-    }
-
-    fn broken(&self, failure: String) {
-        self.contact.lock().unwrap_or_else(PoisonError::into_inner).broken(self.pulse.last());
-        tracing::warn!(
-            api_version = self.wanted.api_version,
-            kind = self.wanted.kind,
-            reason = failure,
-            "a watch has no contact"
-        );
-        self.change(|content| content.failure = Some(failure));
-    }
-
-    /// Nothing is there to be read: what was known is forgotten.
-    fn forget(&self, phase: Phase, failure: Option<String>) {
-        self.change(|content| {
-            content.store = Store::new(self.shape.clone());
-            content.failure = failure;
-            if phase == Phase::NotServed {
-                content.served = None;
-            }
-        });
-        self.phase.send_replace(phase);
     }
 }
 
@@ -248,9 +110,9 @@ async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
             }
             Fault::Expired => pause.wait().await,
             Fault::Other(reason) => {
-                known.broken(reason);
+                known.broken(reason.clone());
                 if pause.failures >= FAILURES && known.phase() == Phase::Starting && known.pulse.is_well() {
-                    known.phase.send_replace(Phase::Failing);
+                    known.forget(Phase::Failing, Some(reason));
                 }
                 pause.wait().await;
             }
@@ -262,11 +124,11 @@ async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
 async fn keep(client: &Client, known: &Known, pause: &mut Pause, doubts: &mut u32) -> Result<Infallible, Fault> {
     let wanted = &known.wanted;
     let served = discover(client, &wanted.api_version, &wanted.kind).await?.ok_or(Fault::NotFound)?;
-    known.change(|content| content.served = Some(served.clone()));
+    known.served(served.clone());
     let selector = wanted.field_selector.as_deref();
     let mut store = Store::new(known.shape.clone());
     let mut see = |sent: Sent, text: &str| {
-        store.put_sharing(&sent.named, known.shape.prepare(text), Some(known.held().store()));
+        store.put_sharing(&sent.named, known.shape.prepare(text), Some(&known.content().store));
     };
     let mut version = served.read_all(client, selector, &mut see).await?;
     tracing::info!(
@@ -276,12 +138,7 @@ async fn keep(client: &Client, known: &Known, pause: &mut Pause, doubts: &mut u3
         bytes = store.bytes(),
         "a kind is known"
     );
-    known.change(|content| {
-        content.store = store;
-        content.failure = None;
-    });
-    known.alive();
-    known.phase.send_replace(Phase::Synced);
+    known.synced(store);
     *doubts = 0;
     loop {
         let began = Instant::now();
@@ -300,16 +157,22 @@ async fn keep(client: &Client, known: &Known, pause: &mut Pause, doubts: &mut u3
 /// One watch, from this version on, until it ends.
 async fn follow(client: &Client, known: &Known, served: &Served, version: &mut String) -> Result<(), Fault> {
     let mut changes = served.watch(client, known.wanted.field_selector.as_deref(), version).await?;
-    known.alive();
-    known.change(|content| content.failure = None);
-    while let Some(change) = changes.next().await {
+    known.well();
+    let mut revived = known.pulse.revived();
+    loop {
+        let change = tokio::select! {
+            change = changes.next() => change,
+            // The connection may be one that nobody answers any more.
+            Ok(()) = revived.changed() => None,
+        };
+        let Some(change) = change else { return Ok(()) };
         let latest = match change? {
             Change::Put(sent, object) => {
                 known.put(&sent.named, object.get());
                 sent.version
             }
             Change::Gone(sent) => {
-                known.change(|content| content.store.remove(&sent.named));
+                known.remove(&sent.named);
                 sent.version
             }
             Change::Nothing(latest) => latest,
@@ -319,7 +182,6 @@ async fn follow(client: &Client, known: &Known, served: &Served, version: &mut S
             *version = latest;
         }
     }
-    Ok(())
 }
 
 /// Pauses that grow, with some chance in them so that replicas don't come back at once.

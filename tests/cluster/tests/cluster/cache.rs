@@ -1,9 +1,13 @@
 //! The watch cache against a real API server: the three answers, what is indexed,
 //! what may not be read, and what goes on when the API server is gone.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use portcullis_cluster::{ADMIN, CONTEXT, Cluster, NOBODY, User};
 use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
 use portcullis_kube::cache::{Cache, CacheConfig, CacheView, Wanted};
@@ -275,6 +279,38 @@ async fn what_may_not_be_read_is_unknown_until_it_is_granted() {
 
     let rule = problems[0].grant.clone().unwrap();
     assert_eq!(rule, r#"{apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["get", "list", "watch"]}"#);
+    grant(&cluster, &rule);
+    found(&view, &claim("a"), |_| true).await;
+    assert_eq!(view.problems(), []);
+
+    // An API server that starts doesn't know its roles at once; what is known stays known.
+    cluster.stop_apiserver();
+    let outage = Arc::new(AtomicBool::new(true));
+    let asking = tokio::spawn({
+        let (view, outage) = (view.clone(), outage.clone());
+        async move {
+            while outage.load(Ordering::Relaxed) {
+                let answer = get(&view, &claim("a")).await;
+                assert!(matches!(answer, Answer::Found(_)), "{answer:?}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    cluster.start_apiserver();
+    cluster.kubectl(&["-n", "shop", "label", "pvc", "a", "app=redis", "--overwrite"], "");
+    found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
+    outage.store(false, Ordering::Relaxed);
+    asking.await.unwrap();
+
+    // Who takes the permission back wants it forgotten.
+    cluster.kubectl(&["delete", "clusterrolebinding", "reader"], "");
+    cluster.restart_apiserver();
+    until("it is forgotten", async || matches!(get(&view, &claim("a")).await, Answer::Unknown(_))).await;
+    assert_eq!(view.kinds()[0].objects, 0);
+}
+
+/// Lets the user without rights do this.
+fn grant(cluster: &Cluster, rule: &str) {
     let role = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: reader}}\nrules: [{rule}]\n---\n\
          apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {{name: reader}}\n\
@@ -283,8 +319,53 @@ async fn what_may_not_be_read_is_unknown_until_it_is_granted() {
         NOBODY.name
     );
     cluster.kubectl(&["apply", "-f", "-"], &role);
-    found(&view, &claim("a"), |_| true).await;
-    assert_eq!(view.problems(), []);
+}
+
+const SECRETS: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: tls}
+type: kubernetes.io/tls
+stringData: {tls.crt: certificate, tls.key: hush}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: password}
+stringData: {password: hush}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_secrets_only_what_is_wanted_is_in_memory() {
+    let cluster = Cluster::start();
+    cluster.kubectl(&["apply", "-f", "-"], SECRETS);
+    let cache = cache_of(&cluster, ADMIN, CacheConfig::default()).await;
+    let fields = json!({"fields": {"type": "value", "data": {"fields": {"tls.crt": "value"}}}});
+    let mut secrets = wanted("v1", "Secret", fields, &[]);
+    secrets.field_selector = Some("type=kubernetes.io/tls".to_owned());
+    let view = cache.view(&[secrets]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    assert_eq!(view.kinds()[0].objects, 1);
+    let tls = found(&view, &named("v1", "Secret", Some("default"), "tls"), |_| true).await;
+    assert!(tls["data"]["tls.crt"].is_string() && tls["data"]["tls.key"].is_null());
+    assert_eq!(cache.confirmations(), (0, 0, 0));
+    let password = found(&view, &named("v1", "Secret", Some("default"), "password"), |_| true).await;
+    assert_eq!((password["type"].as_str(), &password["data"]), (Some("Opaque"), &json!({})));
+    assert_eq!(cache.confirmations(), (0, 1, 0), "another one is asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reviews_that_look_for_one_thing_at_once_ask_once() {
+    let cluster = Cluster::start();
+    let cache = cache_of(&cluster, ADMIN, CacheConfig::default()).await;
+    let view = cache.view(&[claims()]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    let (arrived, name) = (Instant::now(), claim("absent"));
+    let budgets: Vec<Budget> = (0..100).map(|_| Budget::new(arrived, arrived + Duration::from_secs(60))).collect();
+    let answers = join_all(budgets.iter().map(|budget| view.get(&name, budget))).await;
+    assert!(answers.iter().all(|answer| *answer == Answer::Absent));
+    assert_eq!(cache.confirmations(), (1, 0, 0));
+    assert_eq!(get(&view, &name).await, Answer::Absent);
+    assert_eq!(cache.confirmations(), (2, 0, 0), "a review that arrives later can't be told the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,5 +446,81 @@ async fn without_an_api_server_what_is_known_goes_on_and_grows_old() {
     cluster.kubectl(&["-n", "shop", "delete", "pvc", "c"], "");
     found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
     until("c is gone", async || names(&list(&view, "PersistentVolumeClaim", None, None, 10).await) == ["a", "b"]).await;
+    until("it is in touch again", async || view.problems().is_empty()).await;
+}
+
+/// A way to the API server that can fall silent without closing a connection.
+/// Connections of a silence stay dead when it is over.
+struct Way {
+    port: u16,
+    /// Odd while it is silent.
+    silences: Arc<AtomicU32>,
+}
+
+impl Way {
+    fn to(server: &str) -> Way {
+        let server = server.trim_start_matches("https://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let silences = Arc::new(AtomicU32::new(0));
+        let now = silences.clone();
+        std::thread::spawn(move || {
+            // Kept, so that nothing is closed.
+            let mut connections = Vec::new();
+            for near in listener.incoming() {
+                let (near, far) = (near.unwrap(), TcpStream::connect(&server).unwrap());
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let (now, own) = (now.clone(), now.load(Ordering::Relaxed));
+                    std::thread::spawn(move || pass(from, to, || own % 2 == 0 && now.load(Ordering::Relaxed) == own));
+                }
+                connections.push((near, far));
+            }
+        });
+        Way { port, silences }
+    }
+
+    fn toggle(&self) {
+        self.silences.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Passes bytes on until one side ends, or swallows them where nothing is to pass.
+fn pass(mut from: TcpStream, mut to: TcpStream, passes: impl Fn() -> bool) {
+    let mut bytes = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if passes() && to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    if passes() {
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_died_without_a_word_is_known_and_given_up() {
+    let cluster = Cluster::start();
+    cluster.kubectl(&["apply", "-f", "-"], CLAIMS);
+    let way = Way::to(cluster.server());
+    let kubeconfig = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
+    let path = cluster.path("kubeconfig-of-the-way");
+    std::fs::write(&path, kubeconfig.replace(cluster.server(), &format!("https://127.0.0.1:{}", way.port))).unwrap();
+    let cache = Cache::new(client(Some(&path), Some(CONTEXT)).await.unwrap(), CacheConfig::default());
+    let view = cache.view(&[claims()]);
+    assert!(view.settled(Instant::now() + PATIENCE).await);
+    way.toggle();
+    let silent = Instant::now();
+    until("the silence is known", async || !view.problems().is_empty()).await;
+    assert!(silent.elapsed() < Duration::from_secs(20), "after {:?}", silent.elapsed());
+    found(&view, &claim("a"), |_| true).await;
+    let asked = Instant::now();
+    assert!(matches!(get(&view, &claim("new")).await, Answer::Unknown(_)));
+    assert!(asked.elapsed() < Duration::from_secs(2), "an API server that seems gone is not waited for");
+
+    // The old connections stay dead; a watch alone would wait two minutes for its own.
+    way.toggle();
+    cluster.kubectl(&["-n", "shop", "label", "pvc", "a", "app=redis", "--overwrite"], "");
+    found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
     until("it is in touch again", async || view.problems().is_empty()).await;
 }

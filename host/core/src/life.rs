@@ -34,6 +34,9 @@ struct OwnerKind {
 const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
 const CONTROLLER_ACCOUNTS: &str = "system:serviceaccount:kube-system:";
 
+/// Of the controller that binds claims to volumes.
+const VOLUME_BINDER: &str = "persistent-volume-binder";
+
 const OWNERS: [OwnerKind; 7] = [
     OwnerKind {
         group: "apps",
@@ -81,6 +84,8 @@ pub enum JudgedAt {
     Itself,
     /// At an owner that the same policy matches.
     Owner(String),
+    /// Where its volume was asked for: the cluster's own controller only binds it.
+    BeforeBinding,
     /// An owner that had to be looked up gave no answer.
     Unknown {
         /// What was looked up.
@@ -149,6 +154,9 @@ pub async fn judged_at(
     if review.namespace.is_empty() || review.subresource.is_some() {
         return JudgedAt::Itself;
     }
+    if is_binding(review) {
+        return JudgedAt::BeforeBinding;
+    }
     let makers = makers(&review.user.username);
     if makers.is_empty() {
         return JudgedAt::Itself;
@@ -162,6 +170,30 @@ pub async fn judged_at(
         return search.set_of_claim(&review.object_name()).await;
     }
     JudgedAt::Itself
+}
+
+/// Whether the cluster's volume binder ties a claim to a volume, and changes
+/// nothing else. Who chose the class or the volume was judged when it was chosen;
+/// a binder that is refused only tries for ever, and the pod never starts.
+fn is_binding(review: &Review<'_>) -> bool {
+    let (Operation::Update, Some(new), Some(old)) = (review.operation, review.object, review.old_object) else {
+        return false;
+    };
+    let user = review.user.username.as_str();
+    let is_binder = user == CONTROLLER_MANAGER || user.strip_prefix(CONTROLLER_ACCOUNTS) == Some(VOLUME_BINDER);
+    let is_claim = review.kind.group.is_empty() && review.kind.kind == "PersistentVolumeClaim";
+    if !is_binder || !is_claim || review.subresource.is_some() {
+        return false;
+    }
+    let unbound = old.path(&["spec", "volumeName"]).and_then(Value::as_str).is_none_or(|name| name.is_empty());
+    let same_spec = match (new.get("spec"), old.get("spec")) {
+        (Some(new), Some(old)) if new.kind() == Kind::Object && old.kind() == Kind::Object => {
+            equal_but(new, old, &["volumeName"])
+        }
+        _ => false,
+    };
+    let written = [&BOOKKEEPING[..], &["annotations", "finalizers"]].concat();
+    unbound && same_spec && equal_but(new, old, &["spec", "metadata"]) && metadata_equal_but(new, old, &written)
 }
 
 /// The kinds whose controller this user is.

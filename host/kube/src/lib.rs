@@ -1,7 +1,10 @@
-//! What Portcullis knows of a real cluster: the only crate that names kube.
+//! Portcullis in a real cluster: the only crate that names kube.
 //!
-//! So far that is [`Live`], which answers the look-ups of a command-line run by
-//! reading from an API server. It reads and never writes.
+//! - [`Live`] answers the look-ups of a command-line run by reading from an API
+//!   server; it reads and never writes;
+//! - [`crd`] are the custom resources and their status;
+//! - [`webhooks`] derives webhook configurations from policies and writes them;
+//! - [`rbac`] derives what the service accounts may do.
 
 mod connect;
 pub mod crd;

@@ -29,6 +29,8 @@ pub const CONTEXT: &str = "bed";
 #[derive(Debug)]
 pub struct Cluster {
     folder: TempDir,
+    /// Of the API server.
+    port: u16,
     programs: Vec<Program>,
 }
 
@@ -52,8 +54,8 @@ impl Cluster {
     #[must_use]
     pub fn start() -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut cluster = Cluster { folder, programs: Vec::new() };
         let [client, peer, secure] = ports();
+        let mut cluster = Cluster { folder, port: secure, programs: Vec::new() };
         let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
         let data = cluster.path("etcd").display().to_string();
         cluster.run("etcd", &[&data, &client, &peer]);
@@ -89,6 +91,13 @@ impl Cluster {
     #[must_use]
     pub fn kubeconfig_of_nobody(&self) -> PathBuf {
         self.path("kubeconfig-nobody")
+    }
+
+    /// A kubeconfig of the same cluster for who has this token.
+    pub fn kubeconfig_with(&self, name: &str, token: &str) -> PathBuf {
+        let file = format!("kubeconfig-of-{name}");
+        self.write_kubeconfig(&file, self.port, token);
+        self.path(&file)
     }
 
     /// A certificate, as a `caBundle` holds it: the API server's own.
@@ -156,14 +165,18 @@ impl Cluster {
         let tokens = "admintoken,admin,1,\"system:masters\"\nnobodytoken,nobody,2\n";
         fs::write(self.path("tokens.csv"), tokens).expect("tokens");
         for (file, token) in [("kubeconfig", "admintoken"), ("kubeconfig-nobody", "nobodytoken")] {
-            let kubeconfig = format!(
-                "apiVersion: v1\nkind: Config\ncurrent-context: {CONTEXT}\n\
-                 clusters: [{{name: bed, cluster: {{server: \"https://127.0.0.1:{port}\", insecure-skip-tls-verify: true}}}}]\n\
-                 users: [{{name: user, user: {{token: {token}}}}}]\n\
-                 contexts: [{{name: {CONTEXT}, context: {{cluster: bed, user: user}}}}]\n"
-            );
-            fs::write(self.path(file), kubeconfig).expect("a kubeconfig");
+            self.write_kubeconfig(file, port, token);
         }
+    }
+
+    fn write_kubeconfig(&self, file: &str, port: u16, token: &str) {
+        let kubeconfig = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {CONTEXT}\n\
+             clusters: [{{name: bed, cluster: {{server: \"https://127.0.0.1:{port}\", insecure-skip-tls-verify: true}}}}]\n\
+             users: [{{name: user, user: {{token: {token}}}}}]\n\
+             contexts: [{{name: {CONTEXT}, context: {{cluster: bed, user: user}}}}]\n"
+        );
+        fs::write(self.path(file), kubeconfig).expect("a kubeconfig");
     }
 
     fn wait_until_ready(&mut self) {

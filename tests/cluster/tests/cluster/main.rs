@@ -3,4 +3,5 @@
 
 mod context;
 mod crd;
+mod rbac;
 mod webhooks;

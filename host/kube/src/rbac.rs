@@ -116,9 +116,10 @@ fn is_secret(watched: &Watched) -> bool {
 }
 
 /// Each replica says in a Lease what it runs; its name is its pod's, which no
-/// rule can know beforehand.
+/// rule can know beforehand. In the controller's it reads what is registered.
 fn leases() -> Vec<PolicyRule> {
-    vec![rule("coordination.k8s.io", ["leases"], &["create", "get", "update", "patch", "delete"])]
+    let verbs = ["create", "get", "list", "watch", "update", "patch", "delete"];
+    vec![rule("coordination.k8s.io", ["leases"], &verbs)]
 }
 
 /// What the controller does in the cluster.

@@ -260,3 +260,20 @@ fn a_call_has_the_time_that_its_policies_may_take() {
     assert_eq!(seconds(&[taking("a", 3_500, Mutating), taking("b", 3_500, Mutating)]), [10]);
     assert_eq!(seconds(&[taking("a", 30_000, Validating)]), [10]);
 }
+
+#[test]
+fn many_policies_of_few_kinds_make_one_webhook_of_few_rules() {
+    let kinds: Vec<String> = (0..100).map(|number| format!("databases{number:03}")).collect();
+    let resources: Vec<&str> = kinds.iter().map(String::as_str).collect();
+    let policies: Vec<(PolicyDocument, Option<Description>)> = (0..200)
+        .map(|number| {
+            let few = resources.iter().skip(number % 7).copied().collect::<Vec<_>>();
+            let rule = rule("example.com", &["v1"], &few, &["CREATE", "UPDATE"], Scope::Namespaced);
+            (document(&format!("p{number:03}"), vec![]), Some(describing(Phase::Validating, vec![rule, sets()])))
+        })
+        .collect();
+    let registered = register(&policies);
+    let webhooks = registered.validating[0].webhooks.as_ref().unwrap();
+    assert_eq!(webhooks.len(), 1);
+    assert_eq!(webhooks[0].rules.as_ref().unwrap().len(), 2, "one a group");
+}

@@ -9,6 +9,7 @@ mod crd;
 mod enforcement;
 mod many;
 mod orders;
+mod rbac;
 mod replicas;
 mod rollout;
 mod scenarios;

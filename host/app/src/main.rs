@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Check(check) => cmd::check::run(check, color),
         Command::Policies(policies) => cmd::policies::run(policies, color),
         Command::Explain(explain) => cmd::explain::run(explain, color),
+        Command::Manifests(manifests) => cmd::manifests::run(manifests),
         Command::Completions(completions) => cmd::pages::completions(completions),
         Command::Man(man) => cmd::pages::man(man),
     };

@@ -64,7 +64,7 @@ impl Kinds {
 }
 
 /// The resources that live in no namespace: group and plural.
-pub(crate) fn cluster_scoped() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn cluster_scoped() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_group = |(group, kinds): &(&'static str, &'static [Known])| {
         let group = *group;
         kinds.iter().filter(|(_, _, scope)| *scope == C).map(move |(_, plural, _)| (group, *plural))

@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 mod controller;
 mod explain;
+mod manifests;
 mod output;
 mod pages;
 mod policies;
@@ -14,6 +15,7 @@ pub use check::{CheckArguments, WriteOperation};
 pub use cluster::ClusterSettings;
 pub use controller::ControllerArguments;
 pub use explain::{ExplainArguments, ExplainFormat};
+pub use manifests::{Manifests, ManifestsArguments};
 pub use output::{CheckFormat, FailOn, OutputArguments};
 pub use pages::{CompletionsArguments, ManArguments};
 pub use policies::{LoadArguments, PoliciesArguments, PoliciesFormat};
@@ -53,6 +55,8 @@ pub enum Command {
     Policies(PoliciesArguments),
     /// Say why a policy or a rule exists, what breaks it and how to satisfy it
     Explain(ExplainArguments),
+    /// Print what has to be in a cluster: custom resources, roles, webhooks
+    Manifests(ManifestsArguments),
     /// Print a shell's completions
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod controller;
 pub mod explain;
+pub mod manifests;
 pub mod output;
 pub mod pages;
 pub mod policies;

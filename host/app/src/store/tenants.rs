@@ -8,11 +8,10 @@
 use std::sync::Arc;
 
 use portcullis_core::contract::{Description, Operation, Phase};
+use portcullis_core::kinds::cluster_scoped;
 use portcullis_core::matching::{Matcher, RuleMatch, Target};
 use portcullis_core::policy::{DocumentError, PolicyDocument, PolicyId};
 use portcullis_kube::PolicyObject;
-
-use crate::check::kinds::cluster_scoped;
 
 /// Policies that run of one namespace.
 pub const MAX_TENANT_POLICIES: usize = 20;

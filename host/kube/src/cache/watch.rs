@@ -36,10 +36,11 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// After so many failures in a row, with an API server that is well, a kind is
 /// one that can't be read: about 4 s.
 const FAILURES: u32 = 4;
-/// So often in a row the API server has to say that a kind may not be read, or
-/// that what was read isn't served any more: one that starts may not know its
-/// roles and custom resources yet.
-const DOUBTS: u32 = 3;
+/// So often the API server has to say again that a kind may not be read, or that
+/// what was read isn't served any more, with such a pause before each: one that
+/// has just started may not know its roles and custom resources yet.
+const DOUBTS: u32 = 4;
+const DOUBT: Duration = Duration::from_millis(1_500);
 /// A watch that lasted so long was no failure.
 const WELL: Duration = Duration::from_secs(10);
 
@@ -115,7 +116,7 @@ async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
             Fault::NotFound | Fault::Forbidden(_) => {
                 doubts += 1;
                 known.broken(fault.to_string());
-                pause.wait().await;
+                tokio::time::sleep(DOUBT).await;
             }
             Fault::Expired => pause.wait().await,
             Fault::Other(reason) => {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::fixture::eventually;
 
 /// One for all tests, with a cache: compiling takes seconds.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     Engine::new(EngineConfig { cache_dir: Some(cache), ..EngineConfig::default() }).unwrap()
 });

@@ -8,4 +8,5 @@ mod certificates;
 mod documents;
 mod fixture;
 mod lifecycle;
+mod objects;
 mod process;

@@ -65,6 +65,8 @@ pub struct Lookup {
     pub verbs: Vec<&'static str>,
     /// The paths by which it is found: `spec.volumeName`.
     pub keys: Vec<String>,
+    /// Those that are kept at hand, in the API server's words.
+    pub field_selector: Option<String>,
     /// Whether an unknown answer leaves the review decided.
     pub optional: bool,
 }
@@ -204,6 +206,7 @@ impl Lookup {
             fields: tree_of::<K>(),
             verbs: Vec::new(),
             keys: Vec::new(),
+            field_selector: None,
             optional: false,
         }
     }
@@ -234,6 +237,17 @@ impl Lookup {
         self
     }
 
+    /// Nearly always one of these is looked for: `type=kubernetes.io/tls` of
+    /// Secrets. The server needs to keep only them in memory; another one is
+    /// found all the same, by asking the API server. For a kind that is only got,
+    /// never listed. Which selectors a kind knows is in the API's documentation
+    /// ("field selectors").
+    #[must_use]
+    pub fn mostly(mut self, field_selector: &str) -> Self {
+        self.field_selector = Some(field_selector.to_owned());
+        self
+    }
+
     /// An unknown answer doesn't make the review undecided.
     #[must_use]
     pub fn optional(mut self) -> Self {
@@ -249,14 +263,18 @@ impl Lookup {
     }
 
     fn to_json(&self) -> Value {
-        json!({
+        let mut lookup = json!({
             "apiVersion": self.api_version,
             "kind": self.kind,
             "fields": self.fields.to_json().unwrap_or_else(|| json!({"fields": {}})),
             "verbs": self.verbs,
             "keys": self.keys,
             "optional": self.optional,
-        })
+        });
+        if let Some(selector) = &self.field_selector {
+            lookup["fieldSelector"] = json!(selector);
+        }
+        lookup
     }
 }
 
@@ -283,4 +301,25 @@ fn matches_of(kind: &ObjectKind, operations: &[Operation]) -> Vec<Match> {
         rules.push(rule(resources, vec![Operation::Update]));
     }
     rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_names_a_selector_only_where_it_has_one() {
+        let lookup = |field_selector: Option<&str>| Lookup {
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+            fields: Tree::Nothing,
+            verbs: Vec::new(),
+            keys: Vec::new(),
+            field_selector: field_selector.map(str::to_owned),
+            optional: false,
+        };
+        assert_eq!(lookup(None).to_json().get("fieldSelector"), None);
+        let lookup = lookup(None).get().mostly("type=kubernetes.io/tls");
+        assert_eq!(lookup.to_json()["fieldSelector"], "type=kubernetes.io/tls");
+    }
 }

@@ -57,7 +57,11 @@ fn snapshot() -> Snapshot {
     let engine = Engine::new(EngineConfig::default()).unwrap();
     let loaded = store::load(&Sources::of_flags(&[]), &engine);
     assert!(loaded.problems.is_empty());
-    Snapshot { policies: loaded.policies, cluster: Arc::new(Objects::new([CLASS.to_owned()], true)) }
+    Snapshot {
+        policies: loaded.policies,
+        cluster: Arc::new(Objects::new([CLASS.to_owned()], true)),
+        tenants: Default::default(),
+    }
 }
 
 fn policy(snapshot: &Snapshot) -> &Policy {
@@ -214,7 +218,7 @@ fn together(criterion: &mut Criterion) {
     for (name, policies) in sets {
         for (how, policies) in [("each alone", alone(&policies)), ("in one call", policies)] {
             let cluster = Arc::new(Objects::new([CLASS.to_owned()], true));
-            let snapshot = Snapshot { policies, cluster };
+            let snapshot = Snapshot { policies, cluster, tenants: Default::default() };
             group.bench_function(format!("{name}, {how}"), |bencher| {
                 bencher.to_async(&runtime).iter(|| async {
                     let request = Request {

@@ -7,7 +7,7 @@
 set -euo pipefail
 bed=$(cd "$(dirname "$0")/bed" && pwd)
 version=$(sed -n 's|^\tk8s.io/kubernetes v||p' "$bed/go.mod" | head -n 1)
-sources=$(cat "$bed"/go.mod "$bed"/go.sum "$bed"/main.go | sha256sum | cut -c1-12)
+sources=$(cat "$bed"/go.mod "$bed"/go.sum "$bed"/*.go | sha256sum | cut -c1-12)
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/portcullis
 program=$folder/bed-$version-$sources
 if [ ! -x "$program" ]; then

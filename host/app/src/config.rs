@@ -3,6 +3,8 @@
 //! A flag goes before its environment variable, that before the file, that
 //! before the default. Nothing deeper reads the environment.
 
+mod cluster;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,9 +15,11 @@ use clap::Args;
 use portcullis_core::policy::{duration, unknown_field};
 use rustls_pki_types::ServerName;
 
-use crate::args::{LogFormat, ServeArguments, ServeSettings};
+use crate::args::{ClusterSettings, LogFormat, ServeArguments, ServeSettings};
 use crate::store;
 use crate::yaml;
+
+pub use cluster::{ClusterConfig, DEFAULT_NAMESPACE};
 
 /// Where the API server's Service sends its calls to.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -43,6 +47,8 @@ pub const SHORTEST_IDLE_TIMEOUT: Duration = Duration::from_secs(95);
 pub const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// As long as the longest call that an API server makes.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than an upgrade of a control plane.
+pub const DEFAULT_MAX_STALENESS: Duration = Duration::from_secs(2 * 3600);
 /// No bound may be longer: a typing error, not a wish.
 const LONGEST_TIME: Duration = Duration::from_secs(3600);
 /// Names that the self-signed certificate always carries.
@@ -59,6 +65,10 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     /// Policy documents; None: the built-in ones.
     pub policies: Option<Vec<PathBuf>>,
+    /// The cluster to connect to; None: no connection.
+    pub kubernetes: Option<ClusterConfig>,
+    /// Age from which what is known of the cluster counts no more.
+    pub max_staleness: Duration,
     /// Manifests that look-ups see.
     pub cluster: Vec<PathBuf>,
     /// Folder for compiled policies; None: none is kept.
@@ -184,8 +194,23 @@ impl Config {
             (Some(_), None) => bail!("--tls-cert is set without --tls-key; both belong together"),
             (None, Some(_)) => bail!("--tls-key is set without --tls-cert; both belong together"),
         };
+        let max_staleness = match settings.max_staleness.as_deref() {
+            None => DEFAULT_MAX_STALENESS,
+            Some(text) => duration::parse(text)
+                .filter(|time| !time.is_zero())
+                .ok_or_else(|| anyhow!("--max-staleness is {text:?}; write 30m or 2h"))?,
+        };
+        if settings.kubernetes && !settings.cluster.is_empty() {
+            bail!("--kubernetes asks a cluster for what --cluster names files of; leave one of the two out");
+        }
+        let kubernetes = match settings.kubernetes {
+            true => Some(ClusterConfig::resolve(&settings.connection)?),
+            false => None,
+        };
         let config = Config {
             server,
+            kubernetes,
+            max_staleness,
             certificates,
             client_ca: settings.client_ca,
             policies: (!settings.policy.is_empty()).then_some(settings.policy),
@@ -202,7 +227,21 @@ impl ServeSettings {
         fn list<T>(above: Vec<T>, below: Vec<T>) -> Vec<T> {
             if above.is_empty() { below } else { above }
         }
+        let connection = ClusterSettings {
+            kubeconfig: self.connection.kubeconfig.or(below.connection.kubeconfig),
+            context: self.connection.context.or(below.connection.context),
+            namespace: self.connection.namespace.or(below.connection.namespace),
+            pod_name: self.connection.pod_name.or(below.connection.pod_name),
+            pod_uid: self.connection.pod_uid.or(below.connection.pod_uid),
+            modules: self.connection.modules.or(below.connection.modules),
+            tenant_modules: list(self.connection.tenant_modules, below.connection.tenant_modules),
+            tenant_reads: list(self.connection.tenant_reads, below.connection.tenant_reads),
+            tenant_mutation: self.connection.tenant_mutation || below.connection.tenant_mutation,
+        };
         ServeSettings {
+            kubernetes: self.kubernetes || below.kubernetes,
+            connection,
+            max_staleness: self.max_staleness.or(below.max_staleness),
             policy: list(self.policy, below.policy),
             cluster: list(self.cluster, below.cluster),
             cache: self.cache.or(below.cache),
@@ -289,7 +328,14 @@ impl ServeSettings {
     fn relative_to(mut self, folder: &Path) -> ServeSettings {
         let policies = self.policy.iter_mut().filter(|path| !store::is_builtin(path));
         let lists = policies.chain(&mut self.cluster);
-        let single = [&mut self.cache, &mut self.tls_cert, &mut self.tls_key, &mut self.client_ca];
+        let single = [
+            &mut self.connection.kubeconfig,
+            &mut self.connection.modules,
+            &mut self.cache,
+            &mut self.tls_cert,
+            &mut self.tls_key,
+            &mut self.client_ca,
+        ];
         for path in lists.chain(single.into_iter().flatten()) {
             *path = folder.join(&path);
         }
@@ -514,7 +560,12 @@ mod tests {
             assert!(help.contains(&format!("[default: {expected}]")), "{id}: {help}");
         }
         for argument in serve.get_arguments().filter(|argument| argument.get_id() != "help") {
-            let expected = format!("PORTCULLIS_{}", argument.get_id().as_str().to_uppercase());
+            let expected = match argument.get_id().as_str() {
+                // As the downward API is usually named.
+                "namespace" => "POD_NAMESPACE".to_owned(),
+                id @ ("pod_name" | "pod_uid") => id.to_uppercase(),
+                id => format!("PORTCULLIS_{}", id.to_uppercase()),
+            };
             assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
         }
     }

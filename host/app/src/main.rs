@@ -11,9 +11,11 @@ fn main() -> ExitCode {
     let color = arguments.color;
     let outcome = match &arguments.command {
         Command::Serve(serve) => cmd::serve::run(serve),
+        Command::Controller(controller) => cmd::controller::run(controller),
         Command::Check(check) => cmd::check::run(check, color),
         Command::Policies(policies) => cmd::policies::run(policies, color),
         Command::Explain(explain) => cmd::explain::run(explain, color),
+        Command::Manifests(manifests) => cmd::manifests::run(manifests),
         Command::Completions(completions) => cmd::pages::completions(completions),
         Command::Man(man) => cmd::pages::man(man),
     };

@@ -31,6 +31,28 @@ fn the_command_lines_page_is_current() {
 }
 
 #[test]
+fn the_definitions_in_deploy_are_current() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["manifests", "crds"]).env_clear().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let definitions: Vec<&str> = printed.split("---\n").collect();
+    let folder = docs().join("../deploy/crds");
+    for (name, definition) in ["clusterpolicies.yaml", "policies.yaml"].iter().zip(&definitions) {
+        let definition = format!(
+            "# made by `portcullis manifests crds`: BLESS=1 cargo test -p portcullis --test docs\n{definition}"
+        );
+        if bless() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(name), &definition).unwrap();
+        }
+        let found = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(found == definition, "deploy/crds/{name} is not what the types say (BLESS=1 writes it)");
+    }
+    assert_eq!(definitions.len(), 2);
+}
+
+#[test]
 fn the_policies_pages_are_current() {
     let made = tempfile::tempdir().unwrap();
     let folder = if bless() { docs().join("policies") } else { made.path().to_owned() };

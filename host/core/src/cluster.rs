@@ -80,6 +80,20 @@ impl Budget {
     }
 }
 
+/// What namespaced policies may look up beside their own namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenants {
+    /// Cluster-scoped kinds: group and kind.
+    pub reads: Vec<(String, String)>,
+}
+
+impl Default for Tenants {
+    fn default() -> Tenants {
+        let kind = |group: &str, kind: &str| (group.to_owned(), kind.to_owned());
+        Tenants { reads: vec![kind("storage.k8s.io", "StorageClass"), kind("networking.k8s.io", "IngressClass")] }
+    }
+}
+
 /// Names one object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectName {

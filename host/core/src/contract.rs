@@ -200,6 +200,11 @@ pub struct Lookup {
     /// Paths that it is listed by, such as `spec.volumeName`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// The objects among which one is looked for at first, in the words of the
+    /// API server's `fieldSelector`: of Secrets only `type=kubernetes.io/tls`
+    /// need be watched. Another one is found all the same, at the price of a read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_selector: Option<String>,
     /// Whether an unknown answer leaves the review decided.
     #[serde(default)]
     pub optional: bool,

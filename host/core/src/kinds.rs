@@ -63,6 +63,15 @@ impl Kinds {
     }
 }
 
+/// The resources that live in no namespace: group and plural.
+pub fn cluster_scoped() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_group = |(group, kinds): &(&'static str, &'static [Known])| {
+        let group = *group;
+        kinds.iter().filter(|(_, _, scope)| *scope == C).map(move |(_, plural, _)| (group, *plural))
+    };
+    GROUPS.iter().flat_map(of_group)
+}
+
 /// As `meta.UnsafeGuessKindToResource` of k8s.io/apimachinery guesses.
 fn plural(kind: &str) -> String {
     let singular = kind.to_lowercase();

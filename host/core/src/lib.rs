@@ -11,6 +11,7 @@
 
 pub mod admit;
 pub mod cluster;
+pub mod confined;
 pub mod contract;
 pub mod edit;
 pub mod evaluate;

@@ -13,6 +13,7 @@ use crate::edit::{Edit, Pointer};
 use crate::json::{Document, Kind, Value};
 use crate::matching::{Matcher, NamespaceLabels, RuleMatch, Selectable, Selected, Target};
 use crate::review::Review;
+use crate::view::Tree;
 
 /// Owners that are followed from an object upwards: Pod, ReplicaSet, Deployment
 /// are three levels, Pod, Job, CronJob too.
@@ -298,12 +299,73 @@ fn has_template(set: Value<'_>, template: &str) -> bool {
     )
 }
 
+/// A kind that the host itself looks up, beside what policies declare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostLookup {
+    /// As in the object.
+    pub api_version: String,
+    /// As in the object.
+    pub kind: &'static str,
+    /// What is read of it.
+    pub fields: Tree,
+}
+
+/// What [`judged_at`] and selectors on a subresource's parent may look up for a
+/// policy that matches so.
+pub fn looked_up_for(matcher: &Matcher) -> Vec<HostLookup> {
+    let makes = |owner: &OwnerKind| {
+        let made = MADE_BY.iter().filter(|(_, _, owners)| owners.contains(&owner.kind));
+        made.into_iter().any(|(group, resource, _)| matcher.may_match(group, resource, None))
+    };
+    let owners = OWNERS.iter().filter(|owner| makes(owner)).map(|owner| HostLookup {
+        api_version: crate::review::join(owner.group, owner.version),
+        kind: owner.kind,
+        fields: if matcher.reads_whole_object() { Tree::Value } else { owner_fields(owner) },
+    });
+    let parents = parents().filter(|(group, _, resource, _)| {
+        matcher.reads_object() && FOREIGN_SUBRESOURCES.iter().any(|sub| matcher.may_match(group, resource, Some(sub)))
+    });
+    let parents = parents.map(|(group, version, _, kind)| HostLookup {
+        api_version: crate::review::join(group, version),
+        kind,
+        fields: if matcher.reads_whole_object() { Tree::Value } else { Tree::of_paths(&[&["metadata", "labels"]]) },
+    });
+    owners.chain(parents).collect()
+}
+
+/// What each owner's controller makes, and whom it makes it for: of a Pod's
+/// ReplicaSet the Deployment is looked up as well.
+const MADE_BY: [(&str, &str, &[&str]); 5] = [
+    ("", "pods", &["StatefulSet", "Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "ReplicationController"]),
+    ("", "persistentvolumeclaims", &["StatefulSet"]),
+    ("apps", "replicasets", &["Deployment"]),
+    ("apps", "controllerrevisions", &["StatefulSet", "DaemonSet"]),
+    ("batch", "jobs", &["CronJob"]),
+];
+
+/// Subresources whose object is of another kind than their parent.
+const FOREIGN_SUBRESOURCES: [&str; 8] =
+    ["scale", "eviction", "binding", "exec", "attach", "portforward", "proxy", "token"];
+
+/// What the search for an owner reads of one.
+fn owner_fields(owner: &OwnerKind) -> Tree {
+    let mut paths: Vec<&[&str]> = vec![&["metadata", "uid"], &["metadata", "ownerReferences"], &["metadata", "labels"]];
+    if owner.kind == "StatefulSet" {
+        paths.push(&["spec", "volumeClaimTemplates", "[*]", "metadata", "name"]);
+    }
+    Tree::of_paths(&paths)
+}
+
+/// Group, version, resource and kind of what may be a subresource's parent.
+fn parents() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+    let owners = OWNERS.iter().map(|owner| (owner.group, owner.version, owner.resource, owner.kind));
+    owners.chain([("", "v1", "pods", "Pod"), ("", "v1", "services", "Service"), ("", "v1", "nodes", "Node")])
+}
+
 /// The parent of a subresource whose object is of another kind (Scale,
 /// Eviction, exec options), where its kind is known.
 pub fn parent_of_subresource(review: &Review<'_>) -> Option<ObjectName> {
-    let owners = OWNERS.iter().map(|owner| (owner.group, owner.version, owner.resource, owner.kind));
-    let (group, version, _, kind) = owners
-        .chain([("", "v1", "pods", "Pod"), ("", "v1", "services", "Service"), ("", "v1", "nodes", "Node")])
+    let (group, version, _, kind) = parents()
         .find(|(group, _, resource, _)| *group == review.resource.group && *resource == review.resource.resource)?;
     Some(ObjectName {
         api_version: crate::review::join(group, version),

@@ -192,6 +192,23 @@ impl Matcher {
         !self.object_selector.is_empty() || !self.conditions.is_empty()
     }
 
+    /// Whether all of the object may be looked at.
+    pub fn reads_whole_object(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether any request for this resource, or this subresource of it, can match.
+    pub fn may_match(&self, group: &str, resource: &str, subresource: Option<&str>) -> bool {
+        let named = |rules: &[MatchRule]| {
+            rules.is_empty()
+                || rules.iter().any(|rule| {
+                    names(&rule.api_groups, group)
+                        && rule.resources.iter().any(|pattern| names_resource(pattern, resource, subresource))
+                })
+        };
+        named(&self.declared) && named(&self.narrowed)
+    }
+
     /// Whether namespaceSelector, objectSelector and `where` match.
     pub fn selects(&self, namespace: &NamespaceLabels, objects: &Selectable<'_>) -> Selected {
         let mut unsure = None;

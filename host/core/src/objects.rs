@@ -164,22 +164,33 @@ fn may_hold(text: &str, value: &str) -> bool {
 }
 
 fn has_parsed_key(text: &str, key: &str, value: &str) -> bool {
-    Document::parse(text.as_bytes()).is_ok_and(|document| reaches(document.root(), key, value))
+    Document::parse(text.as_bytes()).is_ok_and(|document| {
+        let mut found = false;
+        key_values(document.root(), key, &mut |text| found |= text == value);
+        found
+    })
 }
 
-/// Whether a path such as `spec.volumes[*].claimName` reaches this value.
-fn reaches(object: Value<'_>, key: &str, value: &str) -> bool {
-    let Some((segment, rest)) = key.split_once('.').map(|(segment, rest)| (segment, Some(rest))).or(Some((key, None)))
-    else {
-        return false;
-    };
+/// Shows every text that a look-up key such as `spec.volumes[*].claimName`
+/// reaches in an object.
+pub fn key_values(object: Value<'_>, key: &str, see: &mut dyn FnMut(&str)) {
+    let (segment, rest) = key.split_once('.').map_or((key, None), |(segment, rest)| (segment, Some(rest)));
     let (name, each) = segment.strip_suffix("[*]").map_or((segment, false), |name| (name, true));
-    let Some(found) = object.get(name) else { return false };
-    let ends = |found: Value<'_>| match rest {
-        Some(rest) => found.kind() == Kind::Object && reaches(found, rest, value),
-        None => found.as_str().is_some_and(|text| text == value),
+    let Some(found) = object.get(name) else { return };
+    let mut ends = |found: Value<'_>| match rest {
+        Some(rest) if found.kind() == Kind::Object => key_values(found, rest, see),
+        Some(_) => {}
+        None => {
+            if let Some(text) = found.as_str() {
+                see(&text);
+            }
+        }
     };
-    if each { found.kind() == Kind::Array && found.items().any(ends) } else { ends(found) }
+    if !each {
+        ends(found);
+    } else if found.kind() == Kind::Array {
+        found.items().for_each(ends);
+    }
 }
 
 #[cfg(test)]

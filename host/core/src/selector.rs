@@ -24,8 +24,13 @@ impl LabelSelector {
 
     /// Whether an object with these labels is selected.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+        self.matches_by(|key| labels.get(key).map(String::as_str))
+    }
+
+    /// The same, of an object whose labels are asked for one by one.
+    pub fn matches_by<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        self.match_labels.iter().all(|(key, value)| label(key) == Some(value))
+            && self.match_expressions.iter().all(|requirement| requirement.matches(label(&requirement.key)))
     }
 
     /// Reads kubectl's syntax: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
@@ -47,12 +52,12 @@ impl LabelSelector {
 }
 
 impl LabelRequirement {
-    fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.key);
+    fn matches(&self, value: Option<&str>) -> bool {
+        let listed = |value| self.values.iter().any(|listed| listed == value);
         match self.operator {
-            LabelOperator::In => value.is_some_and(|value| self.values.contains(value)),
+            LabelOperator::In => value.is_some_and(listed),
             // Kubernetes: an absent label satisfies NotIn.
-            LabelOperator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
+            LabelOperator::NotIn => !value.is_some_and(listed),
             LabelOperator::Exists => value.is_some(),
             LabelOperator::DoesNotExist => value.is_none(),
         }

@@ -30,7 +30,7 @@ const INSTANCES: u32 = 128;
 /// The pace of epochs, unless the configuration says otherwise.
 const TICK: Duration = Duration::from_millis(10);
 /// Time that `describe`, `configure` and a warm-up may each run.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How an [`Engine`] is set up.
 #[derive(Debug, Clone)]

@@ -101,11 +101,12 @@ async fn judged(policies: Vec<Arc<Policy>>) -> Vec<PolicyReport> {
     let request = Request {
         selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
         body: body.as_bytes(),
+        arrived: Instant::now(),
         deadline: Instant::now() + PATIENCE,
         now: Duration::ZERO,
         origin: Origin::Admission,
     };
-    admit(&Snapshot { policies, cluster: cluster() }, request).await.unwrap().policies
+    admit(&Snapshot { policies, cluster: cluster(), tenants: Default::default() }, request).await.unwrap().policies
 }
 
 fn evaluator<'p>(policies: &'p [Arc<Policy>], name: &str) -> (&'p Policy, &'p dyn Evaluate) {

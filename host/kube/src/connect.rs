@@ -22,6 +22,12 @@ pub enum ConnectError {
         /// What is wrong with it.
         cause: KubeconfigError,
     },
+    /// Neither a kubeconfig nor a service account.
+    #[error("no cluster is configured: {cause}; in a pod that needs a service account's token, elsewhere a kubeconfig")]
+    Nowhere {
+        /// What was looked for.
+        cause: kube::config::InferConfigError,
+    },
     /// It has no such context.
     #[error("the kubeconfig has no context `{context}`; it has {known}")]
     NoContext {
@@ -54,6 +60,27 @@ pub enum ConnectError {
         /// Why.
         cause: kube::Error,
     },
+}
+
+/// A client for a process that stays: with a kubeconfig or context, that one; else
+/// in a pod its service account, elsewhere kubectl's current context. Whether the
+/// API server answers shows later, and a long outage is no end.
+///
+/// # Errors
+/// No way to reach a cluster is configured.
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
+    let named = context.unwrap_or("current").to_owned();
+    let config = if kubeconfig.is_none() && context.is_none() {
+        Config::infer().await.map_err(|cause| ConnectError::Nowhere { cause })?
+    } else {
+        let kubeconfig = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+        let kubeconfig = kubeconfig.map_err(|cause| ConnectError::Kubeconfig { cause })?;
+        let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+        Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|cause| ConnectError::Context { context: named.clone(), cause })?
+    };
+    Client::try_from(config).map_err(|cause| ConnectError::Client { context: named, cause })
 }
 
 /// A client for this context, of this file or of kubectl's own, whose API

@@ -1,16 +1,49 @@
-//! Portcullis in a real cluster: the only crate that names kube.
+//! Portcullis and a real cluster: the only crate that names kube.
 //!
-//! - [`Live`] answers the look-ups of a command-line run by reading from an API
-//!   server; it reads and never writes;
-//! - [`crd`] are the custom resources and their status;
-//! - [`webhooks`] derives webhook configurations from policies and writes them;
-//! - [`rbac`] derives what the service accounts may do.
+//! ```text
+//! serve       documents (policy objects) ─ cache (look-ups) ─ replica (its Lease)
+//! controller  documents, replica (all Leases) ─ controller ─ webhooks, crd (status)
+//! check       live (look-ups, read only)
+//! ```
 
+pub mod cache;
 mod connect;
+mod controller;
 pub mod crd;
+mod documents;
+mod election;
 mod live;
+mod mirror;
+mod names;
 pub mod rbac;
+mod replica;
 pub mod webhooks;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, client, connect};
+pub use controller::{ControllerConfig, LoadedPolicy, Loader, RunningPolicy, run as run_controller};
+pub use documents::{Policies, PoliciesNow, PolicyObject, PolicyVersion};
+pub use election::Registered;
 pub use live::Live;
+pub use replica::{Identity, PolicyState, ReplicaState, keep_lease};
+
+use kube::Error;
+use kube::runtime::watcher;
+
+/// What an API server said, without the layers around it.
+fn told(error: &Error) -> String {
+    match error {
+        Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// Likewise of a watch.
+fn told_of_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => told(error),
+        watcher::Error::WatchError(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
+    }
+}

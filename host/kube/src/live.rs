@@ -22,6 +22,9 @@ use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName,
 use portcullis_core::objects::{Objects, group};
 use tokio::sync::OnceCell;
 
+use crate::names::{is_namespace, refuse};
+use crate::told;
+
 /// Objects that one page of a list holds, as kubectl has it (`--chunk-size`).
 const PAGE: u32 = 500;
 /// Objects of one kind that are read at most; of more the rest is unknown.
@@ -156,6 +159,9 @@ impl Live {
 impl ClusterView for Live {
     fn get<'a>(&'a self, name: &'a ObjectName, budget: &'a Budget) -> BoxFuture<'a, Answer> {
         async move {
+            if let Some(answer) = refuse(name) {
+                return answer;
+            }
             let cell = self.objects.cell(name.clone());
             let answer = tokio::time::timeout_at(budget.deadline().into(), cell.get_or_init(|| self.fetch(name))).await;
             answer.cloned().unwrap_or_else(|_| Answer::Unknown(TOO_LATE.to_owned()))
@@ -165,6 +171,9 @@ impl ClusterView for Live {
 
     fn list<'a>(&'a self, query: &'a Query, budget: &'a Budget) -> BoxFuture<'a, Listing> {
         async move {
+            if !query.namespace.as_deref().is_none_or(is_namespace) {
+                return Listing { items: Vec::new(), incomplete: None };
+            }
             let Ok(listed) = tokio::time::timeout_at(budget.deadline().into(), self.listed(query)).await else {
                 return Listing { items: Vec::new(), incomplete: Some(TOO_LATE.to_owned()) };
             };
@@ -190,12 +199,4 @@ fn text(object: &DynamicObject, served: &Served) -> Result<String, String> {
 
 fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == NOT_FOUND)
-}
-
-/// What an API server said, without the layers around it.
-fn told(error: &Error) -> String {
-    match error {
-        Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        error => error.to_string(),
-    }
 }

@@ -29,6 +29,9 @@ pub struct IngressTls;
 
 portcullis_sdk::cases!(IngressTls);
 
+/// Only these are kept at hand by the server; another one is looked for when it is named.
+const TLS_SECRETS: &str = "type=kubernetes.io/tls";
+
 impl Policy for IngressTls {
     type Settings = Settings;
     type Rule = Rule;
@@ -47,7 +50,7 @@ impl Policy for IngressTls {
         }
         if settings.secrets {
             reach
-                .lookup(Lookup::of::<Secret>().get())
+                .lookup(Lookup::of::<Secret>().get().mostly(TLS_SECRETS))
                 // Optional: what isn't known to refer to a Secret can't make it wrong.
                 .lookup(Lookup::of::<Ingress>().list().key(SECRET_NAME_KEY).optional())
         } else {

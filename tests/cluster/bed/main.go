@@ -1,6 +1,7 @@
 // Command bed is the cluster tier's test bed: kube-apiserver, etcd,
-// kube-controller-manager, kube-scheduler and kubectl in one program, chosen by
-// the first argument, so that a real control plane is one build and one file.
+// kube-controller-manager, kube-scheduler, kwok and kubectl in one program,
+// chosen by the first argument, so that a real control plane is one build and one
+// file.
 package main
 
 import (
@@ -25,11 +26,12 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: bed kube-apiserver|kube-controller-manager|kube-scheduler|kubectl|etcd ...")
+		fmt.Fprintln(os.Stderr, "usage: bed kube-apiserver|kube-controller-manager|kube-scheduler|kubectl|kwok|etcd|run ...")
 		os.Exit(2)
 	}
 	// A test that dies can't end what it started; the end of its pipe does.
-	if os.Getenv("BED_ENDS_WITH_STDIN") != "" {
+	// (`run` reads the pipe itself, for the program that it starts.)
+	if os.Getenv("BED_ENDS_WITH_STDIN") != "" && os.Args[1] != "run" {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(1)
@@ -49,6 +51,10 @@ func main() {
 		if err := cli.RunNoErrOutput(command); err != nil {
 			util.CheckErr(err)
 		}
+	case "kwok":
+		os.Exit(kwok())
+	case "run":
+		os.Exit(run(os.Args[1:]))
 	case "etcd":
 		os.Exit(etcd(os.Args[1:]))
 	default:

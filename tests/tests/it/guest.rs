@@ -123,7 +123,8 @@ async fn values(configured: &Configured, object: &str) -> Vec<String> {
         attributes: r#"{"origin":"check"}"#,
         now: Duration::ZERO,
         deadline,
-        cluster: Scoped::new(std::sync::Arc::new(cluster), lookups, Arc::new(Budget::until(deadline))).into(),
+        cluster: Scoped::new(std::sync::Arc::new(cluster), lookups, std::sync::Arc::new(Budget::until(deadline)))
+            .into(),
         may_log: true,
     };
     let raw = configured.evaluator.evaluate(call).await.outcome.unwrap();

@@ -69,7 +69,7 @@ impl TestServer {
 
         assert_eq!(server.readyz().await, 503, "nothing is loaded yet");
         let loaded = tokio::task::spawn_blocking(move || store::load(&sources, engine)).await.expect("loading ends");
-        snapshots.publish(Snapshot { policies: loaded.policies, cluster });
+        snapshots.publish(Snapshot { policies: loaded.policies, cluster, tenants: Default::default() });
         (server, loaded.problems)
     }
 

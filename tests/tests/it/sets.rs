@@ -46,7 +46,8 @@ fn no_edit_makes_another_policy_of_the_set_deny() {
             let mut changed = Changed::of(prepared);
             changes.iter().for_each(|change| changed.apply(change));
             let cluster = Objects::new(changed.cluster.iter().map(Value::to_string), prepared.case.complete);
-            let snapshot = Snapshot { policies: loaded.policies.clone(), cluster: Arc::new(cluster) };
+            let snapshot =
+                Snapshot { policies: loaded.policies.clone(), cluster: Arc::new(cluster), tenants: Default::default() };
             let Some(object) = changed.object.as_ref() else { return Ok(()) };
             let ask = |phase, object: &Value| runtime.block_on(ask(&snapshot, phase, prepared, object));
 

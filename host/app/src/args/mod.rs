@@ -2,14 +2,20 @@
 //! resolves what `serve` gets, each other subcommand its own part.
 
 mod check;
+mod cluster;
+mod controller;
 mod explain;
+mod manifests;
 mod output;
 mod pages;
 mod policies;
 mod serve;
 
 pub use check::{CheckArguments, WriteOperation};
+pub use cluster::ClusterSettings;
+pub use controller::ControllerArguments;
 pub use explain::{ExplainArguments, ExplainFormat};
+pub use manifests::{Manifests, ManifestsArguments};
 pub use output::{CheckFormat, FailOn, OutputArguments};
 pub use pages::{CompletionsArguments, ManArguments};
 pub use policies::{LoadArguments, PoliciesArguments, PoliciesFormat};
@@ -41,12 +47,16 @@ pub struct Arguments {
 pub enum Command {
     /// Answer admission reviews over HTTPS
     Serve(Box<ServeArguments>),
+    /// Register webhooks for the policies of a cluster, and write their status
+    Controller(Box<ControllerArguments>),
     /// Judge manifests, as the server would
     Check(Box<CheckArguments>),
     /// List the policies that are loaded
     Policies(PoliciesArguments),
     /// Say why a policy or a rule exists, what breaks it and how to satisfy it
     Explain(ExplainArguments),
+    /// Print what has to be in a cluster: custom resources, roles, webhooks
+    Manifests(ManifestsArguments),
     /// Print a shell's completions
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder

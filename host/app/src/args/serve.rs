@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::ClusterSettings;
+
 /// Answer admission reviews over HTTPS.
 #[derive(Debug, Args)]
 pub struct ServeArguments {
@@ -47,6 +49,18 @@ pub struct ServeSettings {
         help_heading = "Policies"
     )]
     pub policy: Vec<PathBuf>,
+
+    /// Connect to a cluster: policies from its ClusterPolicy and Policy objects unless --policy names others, look-ups from a watch
+    #[arg(long, env = "PORTCULLIS_KUBERNETES", conflicts_with = "cluster", help_heading = "Cluster")]
+    pub kubernetes: bool,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub connection: ClusterSettings,
+
+    /// Age from which what is known of the cluster counts no more, where its API server is gone [default: 2h]
+    #[arg(long, value_name = "TIME", env = "PORTCULLIS_MAX_STALENESS", help_heading = "Cluster")]
+    pub max_staleness: Option<String>,
 
     /// Manifests of what the cluster holds, for look-ups; may be repeated [default: no look-up is answered]
     #[arg(

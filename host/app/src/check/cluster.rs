@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use portcullis_core::cluster::{Answer, Budget, ClusterView, Listing, ObjectName, Query};
@@ -177,6 +176,8 @@ impl ClusterView for Others {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use portcullis_core::objects::NoCluster;
 
     use super::*;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{Admitted, Origin, Owner, Policy, Request, Selection, Snapshot, admit};
-use portcullis_core::cluster::{ClusterView, ObjectName};
+use portcullis_core::cluster::{ClusterView, ObjectName, Tenants};
 use portcullis_core::contract::{Operation, Phase};
 use portcullis_core::edit::{self, Edit, Pointer};
 use portcullis_core::json;
@@ -149,7 +149,7 @@ impl Judge {
         }
         let place = underway.task.place();
         let cluster: Arc<dyn ClusterView> = Arc::new(Others::new(view, underway.hidden()));
-        let snapshot = Snapshot { policies: self.policies.clone(), cluster };
+        let snapshot = Snapshot { policies: self.policies.clone(), cluster, tenants: Tenants::default() };
         let mut body = underway.body(&self.user);
         for owner in self.owners(&underway.namespace) {
             let request = Request {

@@ -35,8 +35,8 @@ use futures_util::stream::{self, Stream, StreamExt};
 use portcullis_core::admit::Policy;
 use portcullis_core::cluster::{Answer, Budget, ClusterView};
 use portcullis_core::contract::Phase;
-use portcullis_core::objects::group;
 use portcullis_core::kinds::Kinds;
+use portcullis_core::objects::group;
 use portcullis_core::report::ObjectIdentity;
 
 pub use judge::{CALL_TIMEOUT, Judge, Judged};

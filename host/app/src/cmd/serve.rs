@@ -4,20 +4,27 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use portcullis_engine::{CacheState, Engine, EngineConfig};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use portcullis_kube::cache::{Cache, CacheConfig};
+use portcullis_kube::{Identity, Policies, Registered, ReplicaState};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::Signals;
 use crate::args::ServeArguments;
 use crate::certs::Certificates;
 use crate::config::Config;
 use crate::server;
-use crate::store::{self, Snapshots, Sources, Store};
+use crate::store::{self, Connected, Snapshots, Sources, Store, Surroundings};
 use crate::telemetry::{self, Metrics};
 
+/// For the last write to this replica's Lease.
+const LEASE_END: Duration = Duration::from_secs(1);
 /// Exit code after a second signal: 128 and SIGTERM's number, as a shell has it.
 const INTERRUPTED: u8 = 143;
 
@@ -38,27 +45,33 @@ pub fn run(arguments: &ServeArguments) -> Result<ExitCode> {
 
 async fn serve(config: Config) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let sources = Sources::of_flags(config.policies.as_deref().unwrap_or_default());
+    let sources = match (&config.policies, &config.kubernetes) {
+        (None, Some(kubernetes)) => Sources::of_cluster(kubernetes.objects.clone()),
+        (policies, _) => Sources::of_flags(policies.as_deref().unwrap_or_default()),
+    };
     sources.exist().map_err(|problem| anyhow!("{problem}"))?;
-    let cluster = store::cluster(&config.cluster).context("--cluster")?;
     let certificates = Arc::new(Certificates::load(&config.certificates, config.client_ca.clone())?);
     let engine = Engine::new(EngineConfig { cache_dir: config.cache.clone(), ..EngineConfig::default() })?;
     if let CacheState::Refused { folder, reason } = engine.cache() {
         tracing::warn!(folder = %folder.display(), reason, "compiled policies are not kept");
     }
+    let (surroundings, lease) = surroundings(&config).await?;
     let (metrics, snapshots) = (Arc::new(Metrics::new()), Arc::new(Snapshots::default()));
     let mut running = server::start(&config.server, certificates.clone(), snapshots.clone(), metrics.clone()).await?;
     if let Some(pem) = &running.ca_pem {
         print_ca(pem);
     }
     // Ending is fatal for neither, but said: see `follow`.
-    let policies = tokio::spawn(store::follow(Store::new(sources, engine), cluster, snapshots, metrics.clone()));
+    let policies = tokio::spawn(store::follow(Store::new(sources, engine), surroundings, snapshots, metrics.clone()));
     let renewal = tokio::spawn(certificates.follow(metrics));
 
     tokio::select! {
         () = signals.next() => {}
         () = running.failed() => bail!("the server's socket was lost"),
     }
+    // With it ends what this replica says of itself: the controller doesn't wait
+    // for one that is going.
+    policies.abort();
     let code = tokio::select! {
         _ = running.shutdown() => ExitCode::SUCCESS,
         () = signals.next() => {
@@ -66,9 +79,34 @@ async fn serve(config: Config) -> Result<ExitCode> {
             ExitCode::from(INTERRUPTED)
         }
     };
-    policies.abort();
     renewal.abort();
+    if let Some(lease) = lease {
+        // It is deleted, which may need a moment; it would run out by itself.
+        let _ = tokio::time::timeout(LEASE_END, lease).await;
+    }
     Ok(code)
+}
+
+/// What look-ups are answered from; in a pod, also the task that keeps its Lease.
+async fn surroundings(config: &Config) -> Result<(Surroundings, Option<JoinHandle<()>>)> {
+    let Some(kubernetes) = &config.kubernetes else {
+        return Ok((Surroundings::Given(store::cluster(&config.cluster).context("--cluster")?), None));
+    };
+    let client = portcullis_kube::client(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref()).await?;
+    let (state, says) = watch::channel(ReplicaState::default());
+    let lease = kubernetes.pod_name.clone().map(|pod| {
+        let (namespace, uid) = (kubernetes.namespace.clone(), kubernetes.pod_uid.clone());
+        tokio::spawn(portcullis_kube::keep_lease(client.clone(), Identity { namespace, pod, uid }, says))
+    });
+    let from_objects = config.policies.is_none();
+    let connected = Connected::new(
+        from_objects.then(|| Policies::follow(&client)),
+        (from_objects && lease.is_some()).then(|| Registered::follow(&client, &kubernetes.namespace)),
+        Cache::new(client, CacheConfig { max_staleness: config.max_staleness, ..CacheConfig::default() }),
+        state,
+        kubernetes.tenants.clone(),
+    );
+    Ok((Surroundings::Connected(Box::new(connected)), lease))
 }
 
 /// On standard output, apart from the log, so that it can go into a file: readers
@@ -77,24 +115,4 @@ fn print_ca(pem: &str) {
     // A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "{}\ncaBundle: {}", pem.trim_end(), BASE64_STANDARD.encode(pem));
     tracing::info!("self-signed certificate made; its CA bundle is on standard output");
-}
-
-/// SIGTERM from Kubernetes, SIGINT from a terminal.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Signals> {
-        let listen = |kind| signal(kind).context("can't listen for signals");
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

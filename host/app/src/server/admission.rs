@@ -15,13 +15,13 @@ use axum::http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CO
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use futures_util::FutureExt;
 use portcullis_core::admit::{self, Admitted, Origin};
-use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use super::body::{self, Collected, Memory};
 use super::deadline;
 use super::paths::{self, Route};
 use super::ready::Ready;
+use super::turns::Turns;
 use crate::config::ServerConfig;
 use crate::store::Snapshots;
 use crate::telemetry::{Metrics, RequestResult, log_decision};
@@ -36,7 +36,7 @@ pub(super) struct Admission {
     /// Of all bodies together.
     pub(super) memory: Memory,
     /// Reviews at a time.
-    pub(super) turns: Semaphore,
+    pub(super) turns: Turns,
 }
 
 /// All bodies together may take this many of the largest.
@@ -79,7 +79,7 @@ impl Admission {
             ready,
             max_body: config.max_body,
             memory: Memory::of(config.max_body.saturating_mul(BODIES)),
-            turns: Semaphore::new(config.max_requests),
+            turns: Turns::new(config.max_requests),
         }
     }
 }
@@ -149,11 +149,8 @@ impl Call<'_> {
     }
 
     async fn judge(&self, body: &[u8]) -> Answer {
-        let turn = match self.admission.turns.try_acquire() {
-            Ok(turn) => Some(turn),
-            Err(_) => timeout_at(self.deadline.into(), self.admission.turns.acquire()).await.ok().and_then(Result::ok),
-        };
-        let Some(_turn) = turn else {
+        let owner = &self.route.selection.owner;
+        let Some(_turn) = self.admission.turns.take(owner, self.deadline).await else {
             return self.failed(body, "too many reviews at a time; it was not this one's turn within its deadline");
         };
         let Some(current) = self.admission.snapshots.wait(self.deadline).await else {

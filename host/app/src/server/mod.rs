@@ -15,6 +15,7 @@ mod listen;
 mod paths;
 mod probes;
 mod ready;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

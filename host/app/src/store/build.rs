@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -18,6 +18,7 @@ use portcullis_core::evaluate::Evaluate;
 use portcullis_core::matching::Matcher;
 use portcullis_core::policy::{DocumentError, PolicyDocument, PolicyId};
 use portcullis_engine::{ConfigureError, Configured, Engine, Limits, MAX_MODULE_BYTES, Module};
+use portcullis_kube::PolicyVersion;
 use sha2::{Digest, Sha256};
 
 use super::documents::Place;
@@ -32,6 +33,8 @@ const MAX_THREADS: usize = 16;
 pub(super) struct Built {
     pub(super) document: PolicyDocument,
     pub(super) file: String,
+    /// Of which version of its object; None where it is of a file.
+    pub(super) version: Option<PolicyVersion>,
     pub(super) policy: Arc<Policy>,
     /// Why it can't run, where it can't.
     pub(super) problem: Option<Problem>,
@@ -178,7 +181,7 @@ fn configure(
         .map(|((place, Prepared { description, .. }), configured)| {
             let broken = |error, description| Broken { error, description: Some(Box::new(description)) };
             let matched = match configured {
-                Ok(configured) => match Matcher::new(&candidates[place].document, Some(&configured.description)) {
+                Ok(configured) => match matched(candidates[place], &configured.description) {
                     Ok(matcher) => Ok((configured, matcher)),
                     Err(error) => Err(broken(error, configured.description)),
                 },
@@ -201,18 +204,26 @@ fn configure(
     }
 }
 
+/// What a configured policy matches, where it may match that.
+fn matched(candidate: &Candidate, description: &Description) -> Result<Matcher, DocumentError> {
+    if let Some(tenants) = &candidate.place.tenants {
+        tenants.allow(&candidate.document, description)?;
+    }
+    Matcher::new(&candidate.document, Some(description))
+}
+
 /// What runs, or was refused, of this very document and module.
 fn unchanged(candidate: &Candidate, running: Option<&Running>, binary: &Binary) -> Option<Built> {
-    let Candidate { document, place } = candidate;
+    let Candidate { document, place, version } = candidate;
     let mut known = running.into_iter().flat_map(|running| [Some(running), running.refused.as_deref()]).flatten();
     let known = known.find(|known| known.document == *document && known.policy.digest == binary.digest)?;
     let Running { document, policy, problem, .. } = known.clone();
-    Some(Built { document, file: place.file.clone(), policy, problem })
+    Some(Built { document, file: place.file.clone(), version: version.clone(), policy, problem })
 }
 
 fn loaded(candidate: &Candidate, configured: Configured, matcher: Matcher, origin: &Origin<'_>) -> Built {
     let Origin { digest, started } = *origin;
-    let Candidate { document, place } = candidate;
+    let Candidate { document, place, version } = candidate;
     for warning in &configured.warnings {
         tracing::warn!(policy = %document.id, warning, "policy loaded with a warning");
     }
@@ -226,7 +237,8 @@ fn loaded(candidate: &Candidate, configured: Configured, matcher: Matcher, origi
         matcher,
         evaluator: Ok(evaluator),
     };
-    Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: None }
+    let (file, version) = (place.file.clone(), version.clone());
+    Built { document: document.clone(), file, version, policy: Arc::new(policy), problem: None }
 }
 
 /// A document whose settings fit their schema, ready to be configured.
@@ -288,7 +300,7 @@ fn refused(error: ConfigureError) -> DocumentError {
 
 /// A policy that can't run: its failurePolicy answers for what it matches.
 fn set_aside(candidate: &Candidate, digest: &str, broken: Broken) -> Built {
-    let Candidate { document, place } = candidate;
+    let Candidate { document, place, version } = candidate;
     let Broken { error, description } = broken;
     let description = description.map(|description| *description);
     let matcher = Matcher::new(document, description.as_ref()).or_else(|_| {
@@ -308,7 +320,8 @@ fn set_aside(candidate: &Candidate, digest: &str, broken: Broken) -> Built {
             .unwrap_or_else(|error| unreachable!("a matcher without conditions and selectors can't fail: {error}")),
         evaluator: Err(error.to_string()),
     };
-    Built { document: document.clone(), file: place.file.clone(), policy: Arc::new(policy), problem: Some(problem) }
+    let (file, version) = (place.file.clone(), version.clone());
+    Built { document: document.clone(), file, version, policy: Arc::new(policy), problem: Some(problem) }
 }
 
 fn read(module: &str, place: &Place) -> Result<Binary, DocumentError> {
@@ -326,14 +339,24 @@ fn read(module: &str, place: &Place) -> Result<Binary, DocumentError> {
         return Err(refuse(format!("is {module:?}; this version loads builtin/NAME and files, such as ./policy.wasm")));
     }
     let Some(folder) = &place.folder else {
-        return Err(refuse(format!("is {module:?}; a built-in document can only name builtin/NAME")));
+        return Err(refuse(format!("is {module:?}; {}", place.without_folder)));
     };
+    if place.is_confined() && !stays_below(module) {
+        return Err(refuse(format!(
+            "is {module:?}; a policy object names builtin/NAME, or ./FILE.wasm in the folder of modules"
+        )));
+    }
     let path = folder.join(module);
     let bytes = bytes(&path).map_err(|reason| {
-        refuse(format!("{} can't be read: {reason}; a path is relative to the document", path.display()))
+        refuse(format!("{} can't be read: {reason}; a path is relative to {}", path.display(), place.relative_to()))
     })?;
     let digest = format!("{:x}", Hex(Sha256::digest(&bytes).into()));
     Ok(Binary { bytes: Bytes::Read(bytes), digest })
+}
+
+/// Whether a path can't leave the folder that it is joined to.
+fn stays_below(module: &str) -> bool {
+    Path::new(module).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, String> {

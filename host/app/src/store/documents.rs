@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_core::policy::{PolicyDocument, PolicyId};
+use portcullis_kube::{PolicyObject, PolicyVersion};
 use walkdir::WalkDir;
 
-use super::{Candidate, Problem, Source, Sources};
+use super::{Candidate, ObjectSource, Problem, Source, Sources, TenantRules, tenants};
 use crate::yaml;
 
 /// A file of policy documents that is larger holds something else.
@@ -24,6 +25,8 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) documents: Vec<Candidate>,
+    /// The last versions that loaded, of objects that have a newer one.
+    pub(super) fallbacks: Vec<Candidate>,
     pub(super) problems: Vec<Problem>,
     /// Files, or folders, of which not everything could be read.
     pub(super) unreadable: Vec<String>,
@@ -33,24 +36,31 @@ pub(super) struct Found {
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) file: String,
-    /// What `./x.wasm` is relative to; None for built-in documents.
+    /// What `./x.wasm` is relative to, where files can be named.
     pub(super) folder: Option<PathBuf>,
-    document: Arc<yaml::Document>,
+    /// What is said where they can't.
+    pub(super) without_folder: &'static str,
+    /// None for an object of a cluster.
+    document: Option<Arc<yaml::Document>>,
+    /// What a namespaced object may do; None for a file, which is the administrator's.
+    pub(super) tenants: Option<TenantRules>,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.file, self.document.start.line)
+        match &self.document {
+            Some(document) => write!(formatter, "{}:{}", self.file, document.start.line),
+            None => formatter.write_str(&self.file),
+        }
     }
 }
 
 impl Place {
     /// A problem with the field at `path`.
     pub(super) fn problem(&self, path: &str, reason: String) -> Problem {
-        let line = self.document.position_of(path).line;
         Problem {
             file: self.file.clone(),
-            line: Some(line),
+            line: self.document.as_ref().map(|document| document.position_of(path).line),
             policy: None,
             reason: format!("{path}: {reason}"),
             kept: false,
@@ -58,8 +68,21 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Whether a module must lie in the folder: who writes an object needn't be
+    /// who may read this machine's files.
+    pub(super) fn is_confined(&self) -> bool {
+        self.document.is_none()
+    }
+
+    /// What a module's path is relative to, for a person.
+    pub(super) fn relative_to(&self) -> &'static str {
+        if self.is_confined() { "the folder of modules" } else { "the document" }
+    }
+}
+
 /// Reads all documents of the sources.
-pub(super) fn find(sources: &Sources) -> Found {
+pub(super) fn find(sources: &Sources, objects: &[Arc<PolicyObject>]) -> Found {
     let mut found = Found::default();
     for source in &sources.0 {
         match source {
@@ -67,6 +90,7 @@ pub(super) fn find(sources: &Sources) -> Found {
             // `Sources::exist` has said so.
             Source::NoSet(_) => {}
             Source::Path(path) => found.walk(path),
+            Source::Objects(source) => found.objects(source, objects),
         }
     }
     found
@@ -135,14 +159,54 @@ impl Found {
             self.problems.push(Problem { file: file.to_owned(), line, policy: None, reason, kept: false });
         }
         for document in contents.documents {
-            let place =
-                Place { file: file.to_owned(), folder: folder.map(Path::to_owned), document: Arc::new(document) };
-            self.document(place);
+            self.document(Place {
+                file: file.to_owned(),
+                folder: folder.map(Path::to_owned),
+                without_folder: "a built-in document can only name builtin/NAME",
+                document: Some(Arc::new(document)),
+                tenants: None,
+            });
+        }
+    }
+
+    /// The objects of a cluster. Of a namespace's only the oldest count, so that
+    /// what is there already isn't pushed out.
+    fn objects(&mut self, source: &ObjectSource, objects: &[Arc<PolicyObject>]) {
+        for object in objects {
+            let kind = if object.id.namespace.is_some() { "Policy" } else { "ClusterPolicy" };
+            let place = Place {
+                file: format!("{kind} {}", object.id),
+                folder: source.modules.clone(),
+                without_folder: "this server has no folder of modules (--modules), so only builtin/NAME can be named",
+                document: None,
+                tenants: object.id.namespace.is_some().then(|| source.tenants.clone()),
+            };
+            if let Some(reason) = tenants::surplus(object, objects) {
+                let problem = Problem { policy: Some(object.id.clone()), ..place.problem("metadata.name", reason) };
+                self.problems.push(problem);
+                continue;
+            }
+            if let Some((generation, spec)) = object.loaded_before()
+                && let Ok(document) = PolicyDocument::from_json(&object.with_spec(spec))
+            {
+                let version = Some(PolicyVersion { generation, ..object.version.clone() });
+                self.fallbacks.push(Candidate { document, place: place.clone(), version });
+            }
+            match PolicyDocument::from_json(&object.document) {
+                Ok(document) => {
+                    self.documents.push(Candidate { document, place, version: Some(object.version.clone()) })
+                }
+                Err(error) => {
+                    let policy = Some(object.id.clone());
+                    self.problems.push(Problem { policy, ..place.problem(&error.path, error.message) });
+                }
+            }
         }
     }
 
     fn document(&mut self, place: Place) {
-        let value: serde_json::Value = match serde_json::from_str(&place.document.json) {
+        let json = place.document.as_ref().map(|document| document.json.as_str()).unwrap_or_default();
+        let value: serde_json::Value = match serde_json::from_str(json) {
             Ok(value) => value,
             Err(error) => {
                 self.unreadable.push(place.file.clone());
@@ -160,7 +224,7 @@ impl Found {
             return self.problems.push(place.problem("apiVersion", reason));
         }
         match PolicyDocument::from_json(&value) {
-            Ok(document) => self.documents.push(Candidate { document, place }),
+            Ok(document) => self.documents.push(Candidate { document, place, version: None }),
             Err(error) => {
                 let policy = id(&value);
                 if policy.is_none() {

@@ -1,20 +1,43 @@
-//! Live reload: looks again whenever files may have changed, publishes what
-//! came of it, and says each problem once.
+//! Live reload: looks again whenever files or policy objects may have changed,
+//! publishes what came of it, and says each problem once.
+//!
+//! In a cluster, a snapshot is published when all that its policies look up has
+//! been read, so that neither a start nor a new policy lets anything through;
+//! and a policy that is gone stays until its rules are out of the webhook.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use portcullis_core::admit::Snapshot;
+use portcullis_core::admit::{Policy, Snapshot};
 use portcullis_core::cluster::ClusterView;
+use tokio::time::sleep;
 
 use super::build::module_path;
+use super::connected::Connected;
 use super::{Loaded, Problem, Snapshots, Store};
 use crate::telemetry::{Metrics, Reload};
 use crate::watch::Watch;
 
+/// What look-ups are answered from.
+pub enum Surroundings {
+    /// Given objects, read once.
+    Given(Arc<dyn ClusterView>),
+    /// A cluster.
+    Connected(Box<Connected>),
+}
+
+/// How often a connected replica looks at what it may read, without a change.
+const TICK: Duration = Duration::from_secs(5);
+
 /// Loads, publishes and follows the sources until the task is dropped. Compiling
 /// runs on threads of its own, never on those that answer requests.
-pub async fn follow(mut store: Store, cluster: Arc<dyn ClusterView>, snapshots: Arc<Snapshots>, metrics: Arc<Metrics>) {
+pub async fn follow(
+    mut store: Store,
+    mut surroundings: Surroundings,
+    snapshots: Arc<Snapshots>,
+    metrics: Arc<Metrics>,
+) {
     let mut problems = Vec::new();
     let mut ids = None;
     let mut watched = Vec::new();
@@ -25,6 +48,9 @@ pub async fn follow(mut store: Store, cluster: Arc<dyn ClusterView>, snapshots: 
         if watch.is_none() || paths != watched {
             watch = store.sources().paths().next().is_some().then(|| Watch::new(paths.clone()));
             watched = paths;
+        }
+        if let Surroundings::Connected(connected) = &mut surroundings {
+            connected.take_objects(&mut store).await;
         }
         let loaded = tokio::task::spawn_blocking(move || {
             let loaded = store.load();
@@ -41,26 +67,73 @@ pub async fn follow(mut store: Store, cluster: Arc<dyn ClusterView>, snapshots: 
             }
         };
         report(&loaded, &problems);
-        let running: Vec<_> = loaded.policies.iter().map(|policy| Arc::as_ptr(policy) as usize).collect();
+        let policies = match &surroundings {
+            Surroundings::Given(_) => loaded.policies.clone(),
+            Surroundings::Connected(connected) => connected.answered_for(&loaded),
+        };
+        let running: Vec<_> = policies.iter().map(|policy| Arc::as_ptr(policy) as usize).collect();
         let applied = ids.as_ref() != Some(&running);
         if applied {
-            publish(&loaded, &cluster, &snapshots, &metrics);
+            let cluster = match &mut surroundings {
+                Surroundings::Given(cluster) => cluster.clone(),
+                Surroundings::Connected(connected) => connected.view(&policies, &metrics).await,
+            };
+            publish(policies, cluster, &surroundings, &snapshots, &metrics);
+        }
+        if let Surroundings::Connected(connected) = &mut surroundings {
+            connected.tell(&loaded);
         }
         if ids.is_some() && (applied || loaded.problems != problems) {
             metrics.reloaded(Reload::Policies, loaded.problems.is_empty());
         }
         ids = Some(running);
-        problems = loaded.problems;
-        match &mut watch {
+        problems = loaded.problems.clone();
+        if !changed(&mut watch, &mut surroundings, &loaded, &metrics).await {
+            return;
+        }
+    }
+}
+
+/// Returns true when something may have changed, false where nothing can.
+async fn changed(
+    watch: &mut Option<Watch>,
+    surroundings: &mut Surroundings,
+    loaded: &Loaded,
+    metrics: &Metrics,
+) -> bool {
+    if watch.is_none() && matches!(surroundings, Surroundings::Given(_)) {
+        return false;
+    }
+    let files = async {
+        match watch {
             Some(watch) => watch.changed().await,
-            None => return,
+            None => std::future::pending().await,
+        }
+    };
+    match surroundings {
+        Surroundings::Given(_) => {
+            files.await;
+            true
+        }
+        Surroundings::Connected(connected) => {
+            tokio::pin!(files);
+            loop {
+                tokio::select! {
+                    () = &mut files => return true,
+                    () = connected.changed() => return true,
+                    () = sleep(TICK) => {
+                        connected.measure(metrics);
+                        connected.tell(loaded);
+                    }
+                }
+            }
         }
     }
 }
 
 /// What to watch: the sources, and modules that lie elsewhere.
 fn paths(store: &Store) -> Vec<PathBuf> {
-    let modules = store.running.values().filter_map(|running| {
+    let modules = store.running.values().filter(|running| running.version.is_none()).filter_map(|running| {
         let folder = Path::new(&running.file).parent()?;
         module_path(&running.document.spec.module, folder)
     });
@@ -70,13 +143,24 @@ fn paths(store: &Store) -> Vec<PathBuf> {
     paths
 }
 
-fn publish(loaded: &Loaded, cluster: &Arc<dyn ClusterView>, snapshots: &Snapshots, metrics: &Metrics) {
-    let broken = loaded.policies.iter().filter(|policy| policy.evaluator.is_err()).count();
-    let working = loaded.policies.len() - broken;
-    let generation = snapshots.publish(Snapshot { policies: loaded.policies.clone(), cluster: cluster.clone() });
+fn publish(
+    policies: Vec<Arc<Policy>>,
+    cluster: Arc<dyn ClusterView>,
+    surroundings: &Surroundings,
+    snapshots: &Snapshots,
+    metrics: &Metrics,
+) {
+    let broken = policies.iter().filter(|policy| policy.evaluator.is_err()).count();
+    let working = policies.len() - broken;
+    let is_empty = policies.is_empty();
+    let tenants = match surroundings {
+        Surroundings::Given(_) => Default::default(),
+        Surroundings::Connected(connected) => connected.tenants(),
+    };
+    let generation = snapshots.publish(Snapshot { policies, cluster, tenants });
     metrics.snapshot(generation, working, broken);
-    if loaded.policies.is_empty() {
-        tracing::warn!(generation, "no policy documents, so nothing is judged and everything passes");
+    if is_empty {
+        tracing::warn!(generation, "no policies, so nothing is judged and everything passes");
     } else {
         tracing::info!(generation, loaded = working, broken, "policies in use");
     }

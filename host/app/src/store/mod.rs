@@ -1,21 +1,24 @@
-//! Policy documents: from files and folders, or the built-in ones, to policies
-//! that can be asked.
+//! Policy documents: from files and folders, the built-in ones, or a cluster's
+//! objects, to policies that can be asked.
 //!
 //! ```text
-//! files ─ documents (parsed, with lines) ─ module bytes ─ build (threads) ─ Loaded
-//!                                                            │
-//!                  what ran before ──────────────────────────┘ kept where the new one is broken
+//! files, objects ─ documents (parsed, with lines) ─ module bytes ─ build (threads) ─ Loaded
+//!                                                                     │
+//!                           what ran before ──────────────────────────┘ kept where the new one is broken
 //! ```
 //! [`load`] does it once, for `check` and `policies`; [`Store`] does it again and
-//! again for `serve`. What didn't change (module digest and document) is not
-//! built again; a broken new version never replaces a working old one.
+//! again for `serve` and `controller`. What didn't change (module digest and
+//! document) is not built again; a broken new version never replaces a working
+//! old one, and a start that finds it broken falls back to the last that loaded.
 
 mod build;
 mod cluster;
+mod connected;
 mod documents;
 mod follow;
 mod settings;
 mod snapshots;
+mod tenants;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,13 +28,16 @@ use std::sync::Arc;
 use portcullis_core::admit::Policy;
 use portcullis_core::policy::{PolicyDocument, PolicyId};
 use portcullis_engine::Engine;
+use portcullis_kube::{PolicyObject, PolicyVersion};
 
 use documents::{Found, Place};
 use portcullis_bundle::Set;
 
 pub use cluster::{ClusterError, cluster};
-pub use follow::follow;
+pub use connected::Connected;
+pub use follow::{Surroundings, follow};
 pub use snapshots::{Current, Snapshots};
+pub use tenants::{MAX_TENANT_POLICIES, TenantRules};
 
 /// What a built-in set's name begins with on the command line, as a built-in
 /// module's does in a document.
@@ -50,6 +56,18 @@ enum Source {
     NoSet(String),
     /// A file or folder.
     Path(PathBuf),
+    /// The policy objects of a cluster, as [`Store::take_objects`] was given them.
+    Objects(ObjectSource),
+}
+
+/// How a cluster's policy objects are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectSource {
+    /// Where modules that are no part of the binary are mounted; none are
+    /// allowed where this is absent.
+    pub modules: Option<PathBuf>,
+    /// What the namespaced ones may do.
+    pub tenants: TenantRules,
 }
 
 /// What a load came to.
@@ -59,6 +77,19 @@ pub struct Loaded {
     pub policies: Vec<Arc<Policy>>,
     /// What is wrong, in the order of the files.
     pub problems: Vec<Problem>,
+    /// For each policy object, what became of it.
+    pub objects: BTreeMap<PolicyId, ObjectOutcome>,
+}
+
+/// What became of a policy object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectOutcome {
+    /// Its newest version.
+    pub version: PolicyVersion,
+    /// The generation that runs; None where none does.
+    pub runs: Option<i64>,
+    /// Why the newest doesn't.
+    pub problem: Option<String>,
 }
 
 /// A document that can't be used as it stands.
@@ -103,12 +134,18 @@ impl Sources {
         Sources(paths.iter().map(source).collect())
     }
 
-    /// The files and folders among them.
+    /// The files and folders that they read.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().filter_map(|source| match source {
             Source::Path(path) => Some(path.as_path()),
+            Source::Objects(objects) => objects.modules.as_deref(),
             Source::Set(_) | Source::NoSet(_) => None,
         })
+    }
+
+    /// The policy objects of a cluster, and nothing else.
+    pub fn of_cluster(objects: ObjectSource) -> Sources {
+        Sources(vec![Source::Objects(objects)])
     }
 
     /// Whether all that is named is there.
@@ -129,7 +166,7 @@ impl Sources {
                     let reason = "no such file or folder; --policy names a file or a folder of policy documents, or a built-in set such as builtin/strict";
                     return Err(missing(path.display().to_string(), reason.to_owned()));
                 }
-                Source::Set(_) | Source::Path(_) => {}
+                Source::Set(_) | Source::Path(_) | Source::Objects(_) => {}
             }
         }
         Ok(())
@@ -155,6 +192,7 @@ pub fn load(sources: &Sources, engine: &Engine) -> Loaded {
 pub struct Store {
     sources: Sources,
     engine: Engine,
+    objects: Vec<Arc<PolicyObject>>,
     running: BTreeMap<PolicyId, Running>,
 }
 
@@ -165,6 +203,8 @@ struct Running {
     /// As it stood in the file; the policy's own may have been narrowed.
     document: PolicyDocument,
     file: String,
+    /// Of which version of its object; None where it is of a file.
+    version: Option<PolicyVersion>,
     /// What was wrong with it, where it was set aside.
     problem: Option<Problem>,
     /// A newer version that can't run, so that it isn't tried again and again.
@@ -175,12 +215,19 @@ struct Running {
 struct Candidate {
     document: PolicyDocument,
     place: Place,
+    /// Of which version of its object; None where it is of a file.
+    version: Option<PolicyVersion>,
 }
 
 impl Store {
     /// Nothing is loaded yet.
     pub fn new(sources: Sources, engine: Engine) -> Store {
-        Store { sources, engine, running: BTreeMap::new() }
+        Store { sources, engine, objects: Vec::new(), running: BTreeMap::new() }
+    }
+
+    /// The cluster's policy objects from now on.
+    pub fn take_objects(&mut self, objects: Vec<Arc<PolicyObject>>) {
+        self.objects = objects;
     }
 
     /// Where documents come from.
@@ -190,10 +237,11 @@ impl Store {
 
     /// Reads all documents and builds what changed. Blocks while policies compile.
     pub fn load(&mut self) -> Loaded {
-        let Found { documents, mut problems, unreadable } = documents::find(&self.sources);
+        let Found { documents, fallbacks, mut problems, unreadable } = documents::find(&self.sources, &self.objects);
         let candidates = unique(documents, &mut problems);
         let named: BTreeSet<PolicyId> = candidates.iter().map(|candidate| candidate.document.id.clone()).collect();
         let built = build::all(&self.engine, candidates, &self.running);
+        self.fall_back(&built, &problems, fallbacks);
 
         let mut running = BTreeMap::new();
         for built in built {
@@ -224,7 +272,54 @@ impl Store {
         let mut policies: Vec<_> = self.running.values().map(|running| running.policy.clone()).collect();
         policies.sort_by(|a, b| order(a).cmp(&order(b)));
         problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        Loaded { policies, problems }
+        let objects = self.outcomes(&problems);
+        Loaded { policies, problems, objects }
+    }
+
+    /// Where the newest version of an object is broken and none ran before in
+    /// this process, the last that loaded in any is built, and counts as what
+    /// ran before.
+    fn fall_back(&mut self, built: &[build::Built], problems: &[Problem], fallbacks: Vec<Candidate>) {
+        let works = |id: &PolicyId| self.running.get(id).is_some_and(|running| running.problem.is_none());
+        let broken = |id: &PolicyId| {
+            let unread = problems.iter().any(|problem| problem.policy.as_ref() == Some(id));
+            unread || built.iter().any(|built| built.document.id == *id && built.problem.is_some())
+        };
+        let needed = |candidate: &Candidate| broken(&candidate.document.id) && !works(&candidate.document.id);
+        let needed: Vec<_> = fallbacks.into_iter().filter(needed).collect();
+        if needed.is_empty() {
+            return;
+        }
+        for built in build::all(&self.engine, needed, &BTreeMap::new()) {
+            if built.problem.is_none() {
+                tracing::warn!(policy = %built.document.id, "the newest version is broken; the last that loaded is in use");
+                self.running.insert(built.document.id.clone(), Running::of(built));
+            }
+        }
+    }
+
+    /// What became of each policy object.
+    fn outcomes(&self, problems: &[Problem]) -> BTreeMap<PolicyId, ObjectOutcome> {
+        let outcome = |object: &Arc<PolicyObject>| {
+            let running = self.running.get(&object.id);
+            let working = running.filter(|running| running.policy.evaluator.is_ok());
+            let runs = working.and_then(|running| running.version.as_ref());
+            let problem = problems.iter().find(|problem| problem.policy.as_ref() == Some(&object.id));
+            let outcome = ObjectOutcome {
+                version: object.version.clone(),
+                runs: runs.filter(|runs| runs.uid == object.version.uid).map(|runs| runs.generation),
+                problem: problem.map(|problem| problem.reason.clone()),
+            };
+            (object.id.clone(), outcome)
+        };
+        self.objects.iter().map(outcome).collect()
+    }
+}
+
+impl Running {
+    fn of(built: build::Built) -> Running {
+        let build::Built { document, file, version, policy, problem } = built;
+        Running { policy, document, file, version, problem, refused: None }
     }
 }
 
@@ -257,13 +352,12 @@ fn unique(documents: Vec<Candidate>, problems: &mut Vec<Problem>) -> Vec<Candida
 
 /// What runs from now on: the new version, or the old one where the new is broken.
 fn settle(built: build::Built, before: Option<Running>, problems: &mut Vec<Problem>) -> Running {
-    let build::Built { document, file, policy, mut problem } = built;
-    let works = before.filter(|before| problem.is_some() && before.problem.is_none());
-    if let Some(problem) = &mut problem {
+    let mut new = Running::of(built);
+    let works = before.filter(|before| new.problem.is_some() && before.problem.is_none());
+    if let Some(problem) = &mut new.problem {
         problem.kept = works.is_some();
         problems.push(problem.clone());
     }
-    let new = Running { policy, document, file, problem, refused: None };
     match works {
         Some(before) => Running { refused: Some(Arc::new(new)), ..before },
         None => new,

@@ -1,9 +1,11 @@
 //! Prometheus metrics. [`METRICS`] is their documentation; a test holds it to
 //! what is exposed.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portcullis_core::admit::Admitted;
+use portcullis_kube::cache::KindStats;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -13,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Every metric as Prometheus names it, and what it counts.
-pub const METRICS: [(&str, &str); 14] = [
+pub const METRICS: [(&str, &str); 19] = [
     ("portcullis_build_info", "Which version runs."),
     ("portcullis_requests_total", "Answers by path, phase and result (allowed, denied, failed, refused)."),
     ("portcullis_request_duration_seconds", "Time from a request's headers to its answer, by phase."),
@@ -27,6 +29,14 @@ pub const METRICS: [(&str, &str); 14] = [
     ("portcullis_certificate_expiry_timestamp_seconds", "When the certificate in use ends."),
     ("portcullis_connections", "Open connections."),
     ("portcullis_handshakes_total", "TLS handshakes by result (served, failed)."),
+    ("portcullis_watch_objects", "Objects that are known of each kind that policies look up."),
+    ("portcullis_watch_bytes", "Memory that they take, by kind."),
+    ("portcullis_watch_synced", "1 once all objects of the kind have been read."),
+    (
+        "portcullis_watch_staleness_seconds",
+        "Age of what is known of the kind, since the last sign of life of its watch.",
+    ),
+    ("portcullis_confirmations_total", "Absences asked for at the API server, by result (absent, found, failed)."),
     ("portcullis_ready", "1 once all documents given at start have loaded or been set aside, until the drain."),
 ];
 
@@ -54,6 +64,11 @@ pub struct Metrics {
     certificate_expiry: Gauge,
     connections: Gauge,
     connection_results: Family<ConnectionLabels, Counter>,
+    watch_objects: Family<WatchLabels, Gauge>,
+    watch_bytes: Family<WatchLabels, Gauge>,
+    watch_synced: Family<WatchLabels, Gauge>,
+    watch_staleness: Family<WatchLabels, Gauge>,
+    confirmations: Family<ResultLabels, Counter>,
     ready: Gauge,
 }
 
@@ -124,6 +139,17 @@ struct ReloadLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConnectionLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabels {
+    api_version: String,
+    kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
     result: &'static str,
 }
 
@@ -206,6 +232,11 @@ impl Metrics {
             certificate_expiry: Gauge::default(),
             connections: Gauge::default(),
             connection_results: Family::default(),
+            watch_objects: Family::default(),
+            watch_bytes: Family::default(),
+            watch_synced: Family::default(),
+            watch_staleness: Family::default(),
+            confirmations: Family::default(),
             ready: Gauge::default(),
         };
         metrics.register();
@@ -278,6 +309,25 @@ impl Metrics {
         self.connection_results.get_or_create(&ConnectionLabels { result: result.word() }).inc();
     }
 
+    /// What the watch cache holds, and how absences were confirmed.
+    pub fn watched(&self, kinds: &[KindStats], confirmations: (u64, u64, u64)) {
+        for stats in kinds {
+            let of = WatchLabels { api_version: stats.api_version.clone(), kind: stats.kind.clone() };
+            let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+            self.watch_objects.get_or_create(&of).set(number(stats.objects));
+            self.watch_bytes.get_or_create(&of).set(number(stats.bytes));
+            self.watch_synced.get_or_create(&of).set(i64::from(stats.synced));
+            // One that was never in touch is not synced, which says it.
+            let age = stats.staleness.unwrap_or_default().as_secs();
+            self.watch_staleness.get_or_create(&of).set(i64::try_from(age).unwrap_or(i64::MAX));
+        }
+        let (absent, found, failed) = confirmations;
+        for (result, number) in [("absent", absent), ("found", found), ("failed", failed)] {
+            let counter = self.confirmations.get_or_create(&ResultLabels { result });
+            counter.inner().store(number, Ordering::Relaxed);
+        }
+    }
+
     /// What `/readyz` says.
     pub fn ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
@@ -314,6 +364,16 @@ impl Metrics {
         );
         self.registry.register("connections", help("connections"), self.connections.clone());
         self.registry.register("handshakes", help("handshakes_total"), self.connection_results.clone());
+        self.registry.register("watch_objects", help("watch_objects"), self.watch_objects.clone());
+        self.registry.register_with_unit("watch", help("watch_bytes"), Unit::Bytes, self.watch_bytes.clone());
+        self.registry.register("watch_synced", help("watch_synced"), self.watch_synced.clone());
+        self.registry.register_with_unit(
+            "watch_staleness",
+            help("watch_staleness_seconds"),
+            Unit::Seconds,
+            self.watch_staleness.clone(),
+        );
+        self.registry.register("confirmations", help("confirmations_total"), self.confirmations.clone());
         self.registry.register("ready", help("ready"), self.ready.clone());
     }
 }
@@ -337,6 +397,15 @@ mod tests {
         metrics.reloaded(Reload::Policies, true);
         metrics.connection(ConnectionResult::Served);
         metrics.decided(&admitted());
+        let kind = KindStats {
+            api_version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+            objects: 1,
+            bytes: 2,
+            synced: true,
+            staleness: Some(Duration::from_secs(3)),
+        };
+        metrics.watched(&[kind], (1, 2, 3));
         let exposition = metrics.exposition();
         for (name, help) in METRICS {
             let sample = exposition.lines().any(|line| {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use portcullis::store::{self, Loaded, Snapshots, Sources, Store};
+use portcullis::store::{self, Loaded, Snapshots, Sources, Store, Surroundings};
 use portcullis::telemetry::Metrics;
 use portcullis_core::objects::NoCluster;
 use portcullis_engine::{Engine, EngineConfig};
@@ -248,7 +248,8 @@ async fn a_mounted_config_map_is_followed_through_its_data_link() {
     let store = Store::new(Sources::of_flags(&[path.to_owned()]), ENGINE.clone());
     let cluster = Arc::new(NoCluster { reason: "a test has none".to_owned() });
     let metrics = Arc::new(Metrics::new());
-    let following = tokio::spawn(store::follow(store, cluster, snapshots.clone(), metrics.clone()));
+    let following =
+        tokio::spawn(store::follow(store, Surroundings::Given(cluster), snapshots.clone(), metrics.clone()));
     let orders = || {
         snapshots.current().map(|current| {
             current.snapshot.policies.iter().map(|policy| policy.document.spec.order).collect::<Vec<_>>()

@@ -96,7 +96,11 @@ pub fn policy(name: &str, failure_policy: FailurePolicy, does: Does) -> Arc<Poli
 }
 
 pub fn snapshot(policies: Vec<Arc<Policy>>) -> Snapshot {
-    Snapshot { policies, cluster: Arc::new(NoCluster { reason: "a test has none".to_owned() }) }
+    Snapshot {
+        policies,
+        cluster: Arc::new(NoCluster { reason: "a test has none".to_owned() }),
+        tenants: Default::default(),
+    }
 }
 
 pub fn config() -> ServerConfig {

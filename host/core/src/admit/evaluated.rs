@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Budget, Need, Scoped};
+use crate::cluster::{Budget, ClusterView, Need, Scoped};
+use crate::confined::Confined;
 use crate::contract::{Level, Operation, RawReview, Read};
 use crate::edit::{Edit, apply_document, diff_documents};
 use crate::evaluate::{Call, Evaluate, Failure};
@@ -249,7 +250,11 @@ impl<'c, 'a> Asked<'c, 'a> {
 
     /// The cluster as far as the policy may see it.
     pub(super) fn cluster(&self, budget: Arc<Budget>) -> Arc<Scoped> {
-        let view = self.context.snapshot.cluster.clone();
+        let snapshot = self.context.snapshot;
+        let view: Arc<dyn ClusterView> = match &self.policy.document.id.namespace {
+            Some(own) => Arc::new(Confined::new(snapshot.cluster.clone(), own, snapshot.tenants.clone())),
+            None => snapshot.cluster.clone(),
+        };
         Arc::new(Scoped::new(view, self.description.lookups.clone(), budget))
     }
 

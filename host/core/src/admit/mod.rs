@@ -14,7 +14,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, Tenants};
 use crate::contract::{Description, Lookup, Phase};
 use crate::edit::Edit;
 use crate::evaluate::Evaluate;
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub policies: Vec<Arc<Policy>>,
     /// What the cluster holds.
     pub cluster: Arc<dyn ClusterView>,
+    /// What of it namespaced policies may look up beside their own namespace.
+    pub tenants: Tenants,
 }
 
 /// A policy document with what runs it.

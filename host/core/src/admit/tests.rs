@@ -107,7 +107,7 @@ struct Run {
 }
 
 fn run_with(cluster: Arc<dyn ClusterView>, policies: Vec<Arc<Policy>>, phase: Phase, body: &str) -> Run {
-    let snapshot = Snapshot { policies, cluster };
+    let snapshot = Snapshot { policies, cluster, tenants: Default::default() };
     let request = Request {
         selection: Selection { phase, group: None, owner: Owner::Cluster },
         body: body.as_bytes(),
@@ -192,7 +192,11 @@ fn a_failure_is_answered_as_the_failure_policy_says() {
 
 #[test]
 fn a_deadline_that_has_passed_names_the_policy_that_was_not_asked() {
-    let snapshot = Snapshot { policies: vec![policy("late", deny_class(&[]))], cluster: no_cluster() };
+    let snapshot = Snapshot {
+        policies: vec![policy("late", deny_class(&[]))],
+        cluster: no_cluster(),
+        tenants: Default::default(),
+    };
     let body = review(json!({"object": {}})).to_string();
     let request = Request {
         selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
@@ -221,7 +225,7 @@ fn a_body_is_answered_in_band_where_a_uid_can_be_read() {
         assert!(run.admitted.message.contains(expected), "{}", run.admitted.message);
     }
     let ignoring = Selection { phase: Phase::Validating, group: Some(FailurePolicy::Ignore), owner: Owner::Cluster };
-    let snapshot = Snapshot { policies: policies(), cluster: no_cluster() };
+    let snapshot = Snapshot { policies: policies(), cluster: no_cluster(), tenants: Default::default() };
     let request = |body| Request {
         selection: ignoring.clone(),
         body,

@@ -7,6 +7,7 @@
 //! of fields stay. A value whose shape isn't the tree's arrives whole, never as
 //! absent, so that the policy can say that it is malformed.
 
+mod superset;
 mod united;
 
 use std::collections::BTreeMap;

@@ -199,6 +199,32 @@ fn deep_and_wide_values_are_projected_without_recursion() {
     });
 }
 
+#[test]
+fn a_superset_is_no_wider_than_it_has_to_be() {
+    let cases = [
+        (
+            r#"{"fields":{"a":"present"}}"#,
+            r#"{"fields":{"a":"keys","b":"value"}}"#,
+            r#"{"fields":{"a":"keys","b":"value"}}"#,
+        ),
+        (
+            r#"{"each":{"fields":{"a":"value"}}}"#,
+            r#"{"each":{"fields":{"b":"value"}}}"#,
+            r#"{"each":{"fields":{"a":"value","b":"value"}}}"#,
+        ),
+        (
+            r#"{"fields":{"a":"keys","b":"value"}}"#,
+            r#"{"fields":{"a":{"fields":{}},"b":"present"}}"#,
+            r#"{"fields":{"a":"value","b":"value"}}"#,
+        ),
+        (r#"{"each":"present"}"#, r#""keys""#, r#""value""#),
+    ];
+    for (left, right, both) in cases {
+        assert_eq!(tree(left).superset(&tree(right)), tree(both));
+        assert_eq!(tree(right).superset(&tree(left)), tree(both));
+    }
+}
+
 fn trees() -> impl Strategy<Value = Tree> {
     let leaves = prop_oneof![Just(Tree::Value), Just(Tree::Keys), Just(Tree::Present)];
     leaves.prop_recursive(5, 30, 5, |inner| {
@@ -274,6 +300,17 @@ proptest! {
             for tree in [left, right] {
                 prop_assert_eq!(project(given.root(), &tree), project(document.root(), &tree));
             }
+        }
+    }
+
+    #[test]
+    fn what_a_superset_keeps_is_enough_for_each(value in values(), left in trees(), right in trees(), more in trees()) {
+        let text = value.text(&COMPACT);
+        let document = Document::parse(text.as_bytes()).unwrap();
+        let kept = project(document.root(), &left.superset(&right).superset(&more));
+        let kept = Document::parse(kept.as_bytes()).unwrap();
+        for tree in [left, right, more] {
+            prop_assert_eq!(project(kept.root(), &tree), project(document.root(), &tree));
         }
     }
 

@@ -1,7 +1,20 @@
 //! The cluster tier: one binary, each test with a control plane of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod bed;
+mod cache;
 mod context;
+mod corpus;
 mod crd;
+mod enforcement;
+mod many;
+mod orders;
 mod rbac;
+mod replicas;
+mod rollout;
+mod scenarios;
+mod tenants;
+mod verbs;
+mod ways_round;
 mod webhooks;
+mod world;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_cluster::{CONTEXT, Cluster};
+use portcullis_cluster::{CONTEXT, CONTROLLER as CONTROLLER_USER, Cluster};
 use portcullis_core::kinds::Kinds;
 use portcullis_core::policy::{API_VERSION, PolicyDocument};
 use portcullis_kube::connect;
@@ -42,8 +42,7 @@ fn grant(cluster: &Cluster, watched: &[Watched]) {
 
 fn may(cluster: &Cluster, account: &str, what: &[&str]) -> bool {
     let user = format!("--as=system:serviceaccount:{NAMESPACE}:{account}");
-    let output = cluster.try_kubectl(&[&["auth", "can-i", &user][..], what].concat(), "");
-    output.status.success()
+    cluster.try_kubectl(&[&["auth", "can-i", &user][..], what].concat(), "").well()
 }
 
 fn serving_pods_read_and_keep_leases(cluster: &Cluster) {
@@ -70,8 +69,7 @@ fn serving_pods_read_and_keep_leases(cluster: &Cluster) {
 
 /// With the controller's own token.
 fn the_controller_writes_ours_and_nothing_else(cluster: &Cluster) {
-    let token = cluster.kubectl(&["create", "token", CONTROLLER, "-n", NAMESPACE], "");
-    let kubeconfig = cluster.kubeconfig_with(CONTROLLER, token.trim());
+    let kubeconfig = cluster.kubeconfig_of(CONTROLLER_USER);
     let matching =
         json!({"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["statefulsets"]}]});
     let document = json!({

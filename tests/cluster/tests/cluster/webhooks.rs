@@ -150,11 +150,8 @@ async fn foreign_configurations_are_left_alone(cluster: &Cluster, documents: &[P
 fn create(cluster: &Cluster, namespace: &str, user: &[&str]) -> Result<(), String> {
     let manifest = STATEFUL_SET.replace("NAMESPACE", namespace).replace("NAME", "db");
     let arguments = [&["create", "--dry-run=server", "-f", "-"][..], user].concat();
-    let output = cluster.try_kubectl(&arguments, &manifest);
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
+    let said = cluster.try_kubectl(&arguments, &manifest);
+    if said.well() { Ok(()) } else { Err(said.errors) }
 }
 
 async fn acting_as_they_say(cluster: &Cluster) {

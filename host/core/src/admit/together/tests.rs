@@ -135,7 +135,7 @@ fn run(policies: Vec<Arc<Policy>>, kind: &str, object: &Json) -> Admitted {
         now: Duration::ZERO,
         origin: Origin::Admission,
     };
-    admit(&Snapshot { policies, cluster }, request).now_or_never().unwrap().unwrap()
+    admit(&Snapshot { policies, cluster, tenants: Default::default() }, request).now_or_never().unwrap().unwrap()
 }
 
 fn finding(member: u32) -> RawReview {

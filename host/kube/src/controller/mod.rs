@@ -1,0 +1,227 @@
+//! The controller: from policy objects and what replicas say of themselves to
+//! webhook configurations and statuses. One at a time, by [`Election`].
+//!
+//! ```text
+//! policies (watch) ─ loader ─┐
+//! replicas (Leases) ─────────┴ plan ─ webhook configurations ─ the Lease ─ statuses
+//! ```
+//! The order of the writes is the order of what they promise: a rule that is no
+//! longer wanted is out of the webhook before replicas read that they may drop
+//! the policy, and a status says Ready after the rules are in.
+
+mod plan;
+mod served;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use portcullis_core::policy::PolicyId;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::documents::{Policies, PolicyObject, PolicyVersion};
+use crate::election::Election;
+use crate::replica::Replicas;
+use crate::webhooks::{self, Endpoint, Options};
+
+use plan::{Plan, Planner, Verdict};
+use served::ServedVersions;
+
+pub use plan::{LoadedPolicy, RunningPolicy};
+
+/// Changes that come together are one: `kubectl apply -f` of a set.
+const SETTLE: Duration = Duration::from_millis(100);
+/// How often it looks without a change: replicas that have died, writes that failed.
+const TICK: Duration = Duration::from_secs(5);
+/// How often it asks which versions of resources the cluster serves.
+const DISCOVERY: Duration = Duration::from_secs(30);
+/// How long the controller's Lease counts.
+const LEASE_LIFETIME: Duration = Duration::from_secs(15);
+
+/// Makes policies of policy objects. Blocks while they compile.
+pub trait Loader: Send + 'static {
+    /// One for each object, in their order.
+    fn load(&mut self, objects: &[Arc<PolicyObject>]) -> Vec<LoadedPolicy>;
+}
+
+/// What a controller is told.
+#[derive(Debug, Clone)]
+pub struct ControllerConfig {
+    /// Where its Lease and those of the replicas are.
+    pub namespace: String,
+    /// Unique among the controllers: the Pod's name.
+    pub identity: String,
+    /// Where the webhooks find the replicas.
+    pub endpoint: Endpoint,
+    /// Certificates in PEM that theirs is checked by; None: left to whoever injects them.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// The Certificate, `namespace/name`, whose CA cert-manager injects.
+    pub inject_ca_from: Option<String>,
+    /// Namespaces that no webhook looks into.
+    pub exempt_namespaces: Vec<String>,
+}
+
+/// Leads whenever it can, until `stop` ends.
+pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loader>, stop: impl Future<Output = ()>) {
+    let election = Election::new(&client, &config.namespace, config.identity.clone(), LEASE_LIFETIME);
+    let mut loader = Some(loader);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = election.acquire() => {}
+        }
+        tracing::info!(identity = config.identity, "this controller leads");
+        let (registered, says) = watch::channel(None);
+        tokio::select! {
+            () = &mut stop => {
+                election.release().await;
+                return;
+            }
+            () = election.keep(says) => {}
+            () = lead(&client, &config, &mut loader, &registered) => {}
+        }
+        if loader.is_none() {
+            // It was in a thread of its own when the Lease was lost.
+            tracing::error!("lost the Lease while policies were loaded; ending, so that a fresh start leads");
+            return;
+        }
+    }
+}
+
+/// What is known between two looks.
+struct Known {
+    versions: BTreeMap<PolicyId, PolicyVersion>,
+    loaded: Vec<LoadedPolicy>,
+}
+
+async fn lead(
+    client: &Client,
+    config: &ControllerConfig,
+    loader: &mut Option<Box<dyn Loader>>,
+    registered: &watch::Sender<Option<String>>,
+) {
+    let mut policies = Policies::follow(client);
+    let mut replicas = Replicas::follow(client, &config.namespace);
+    let mut planner = Planner::default();
+    let mut known: Option<Known> = None;
+    let mut served = ServedVersions::default();
+    let mut asked: Option<Instant> = None;
+    loop {
+        let now = policies.now();
+        if let (true, Some(replicas)) = (now.synced, replicas.now(Instant::now())) {
+            let versions = now.objects.iter().map(|object| (object.id.clone(), object.version.clone())).collect();
+            let loaded = match known.take() {
+                Some(known) if known.versions == versions => renewed(known.loaded, &now.objects),
+                _ => match load(loader, now.objects.clone()).await {
+                    Some(loaded) => loaded,
+                    None => return,
+                },
+            };
+            if asked.is_none_or(|asked| asked.elapsed() > DISCOVERY) {
+                served.ask(client).await;
+                asked = Some(Instant::now());
+            }
+            let plan = planner.plan(&loaded, &replicas, Instant::now());
+            reconcile(client, config, plan, &served, registered).await;
+            known = Some(Known { versions, loaded });
+        }
+        tokio::select! {
+            () = policies.changed() => sleep(SETTLE).await,
+            () = replicas.changed() => sleep(SETTLE).await,
+            () = sleep(TICK) => {}
+        }
+    }
+}
+
+/// The same versions with what their objects say now: the status may be new.
+fn renewed(mut loaded: Vec<LoadedPolicy>, objects: &[Arc<PolicyObject>]) -> Vec<LoadedPolicy> {
+    for (loaded, object) in loaded.iter_mut().zip(objects) {
+        loaded.object = object.clone();
+    }
+    loaded
+}
+
+/// None where the loader failed for good.
+async fn load(loader: &mut Option<Box<dyn Loader>>, objects: Vec<Arc<PolicyObject>>) -> Option<Vec<LoadedPolicy>> {
+    let mut own = loader.take()?;
+    let task = tokio::task::spawn_blocking(move || {
+        let loaded = own.load(&objects);
+        (own, loaded)
+    });
+    match task.await {
+        Ok((own, loaded)) => {
+            *loader = Some(own);
+            Some(loaded)
+        }
+        Err(error) => {
+            tracing::error!(%error, "loading policies failed; this is a fault of Portcullis");
+            None
+        }
+    }
+}
+
+async fn reconcile(
+    client: &Client,
+    config: &ControllerConfig,
+    mut plan: Plan,
+    served: &ServedVersions,
+    registered: &watch::Sender<Option<String>>,
+) {
+    let policies: Vec<webhooks::Registered<'_>> = plan
+        .registered
+        .iter()
+        .map(|policy| webhooks::Registered { document: &policy.document, description: policy.description.as_deref() })
+        .collect();
+    let options = Options {
+        endpoint: &config.endpoint,
+        ca_bundle: config.ca_bundle.as_deref(),
+        inject_ca_from: config.inject_ca_from.as_deref(),
+        exempt_namespaces: &config.exempt_namespaces,
+        served: Some(&|group, resource| served.of(group, resource)),
+    };
+    let wanted = webhooks::registrations(&policies, &options);
+    match webhooks::apply(client, &wanted).await {
+        Ok(applied) => {
+            for name in applied.written {
+                tracing::info!(name, policies = plan.registered.len(), "webhook configuration written");
+            }
+            for name in applied.deleted {
+                tracing::info!(name, "webhook configuration deleted: no policy needs it");
+            }
+            for name in applied.disputed {
+                tracing::warn!(name, "somebody else has changed the webhook configuration in a way that stays");
+            }
+            let names: BTreeSet<String> = plan.registered.iter().map(|policy| policy.document.id.to_string()).collect();
+            // Texts only, so it can't fail.
+            let text = serde_json::to_string(&names).ok();
+            registered.send_if_modified(|before| {
+                let news = *before != text;
+                *before = text;
+                news
+            });
+        }
+        Err(error) => {
+            tracing::error!(reason = %error, "the webhook configurations aren't what they should be; tried again");
+            return;
+        }
+    }
+    for left_out in wanted.left_out {
+        let of_policy = plan.statuses.iter_mut().find(|(object, _)| object.id == left_out.policy);
+        if let Some((_, outlook)) = of_policy.filter(|(_, outlook)| !outlook.degraded.holds) {
+            outlook.degraded = Verdict::new(true, "NotRegistered", left_out.reason);
+        }
+    }
+    for (object, outlook) in &plan.statuses {
+        if let Err(error) = status::write(client, object, outlook).await {
+            let policy = object.id.to_string();
+            tracing::warn!(policy, reason = crate::told(&error), "the status can't be written; tried again");
+        }
+    }
+}

@@ -116,39 +116,42 @@ fn is_secret(watched: &Watched) -> bool {
 }
 
 /// Each replica says in a Lease what it runs; its name is its pod's, which no
-/// rule can know beforehand.
+/// rule can know beforehand. The controller's it follows, to know when it may
+/// drop a policy.
 fn leases() -> Vec<PolicyRule> {
-    vec![rule("coordination.k8s.io", ["leases"], &["create", "get", "update", "patch", "delete"])]
+    const LEASES: &str = "coordination.k8s.io";
+    vec![
+        rule(LEASES, ["leases"], &["create", "get", "patch", "delete"]),
+        named([CONTROLLER_LEASE], rule(LEASES, ["leases"], &["list", "watch"])),
+    ]
 }
 
 /// What the controller does in the cluster.
 fn controlling() -> Vec<PolicyRule> {
     const REGISTRATION: &str = "admissionregistration.k8s.io";
     const CONFIGURATIONS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
-    let of_ours = PolicyRule {
-        resource_names: Some([CLUSTER_POLICIES, NAMESPACED_POLICIES].map(str::to_owned).to_vec()),
-        ..rule(REGISTRATION, CONFIGURATIONS, &["get", "list", "watch", "update", "patch", "delete"])
-    };
+    let ours = [CLUSTER_POLICIES, NAMESPACED_POLICIES];
     vec![
         rule(crd::GROUP, ["clusterpolicies", "policies"], &READ),
-        rule(crd::GROUP, ["clusterpolicies/status", "policies/status"], &["get", "update", "patch"]),
+        rule(crd::GROUP, ["clusterpolicies/status", "policies/status"], &["get", "patch"]),
         // RBAC knows no name of what is not there yet.
         rule(REGISTRATION, CONFIGURATIONS, &["create"]),
-        of_ours,
-        // Which versions are served, and that our own definitions are there.
-        rule("apiextensions.k8s.io", ["customresourcedefinitions"], &READ),
-        rule("events.k8s.io", ["events"], &["create", "patch"]),
+        named(ours, rule(REGISTRATION, CONFIGURATIONS, &["get", "patch", "delete"])),
     ]
 }
 
-/// What the controller does in its own namespace: it is elected, and looks at
-/// which replicas there are and what they run.
+/// What the controller does in its own namespace: it is elected, and follows
+/// what the replicas say of themselves.
 fn electing() -> Vec<PolicyRule> {
-    let own = PolicyRule {
-        resource_names: Some(vec![CONTROLLER_LEASE.to_owned()]),
-        ..rule("coordination.k8s.io", ["leases"], &["update", "patch"])
-    };
-    vec![rule("coordination.k8s.io", ["leases"], &["create", "get", "list", "watch"]), own, rule("", ["pods"], &READ)]
+    const LEASES: &str = "coordination.k8s.io";
+    vec![
+        rule(LEASES, ["leases"], &["create", "get", "list", "watch"]),
+        named([CONTROLLER_LEASE], rule(LEASES, ["leases"], &["update"])),
+    ]
+}
+
+fn named<const COUNT: usize>(names: [&str; COUNT], rule: PolicyRule) -> PolicyRule {
+    PolicyRule { resource_names: Some(names.map(str::to_owned).to_vec()), ..rule }
 }
 
 fn rule<S: Into<String>>(group: &str, resources: impl IntoIterator<Item = S>, verbs: &[&str]) -> PolicyRule {

@@ -2,7 +2,6 @@
 //! policies themselves. What the controller would write can be read here before
 //! it is, and what an administrator has to grant.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use portcullis_core::admit::Policy;
 use portcullis_core::kinds::Kinds;
+use portcullis_kube::cache::{Wanted, wanted};
 use portcullis_kube::rbac::{self, Watched};
 use portcullis_kube::webhooks::{Endpoint, Options, Registered, exempt_namespaces, registrations};
 use portcullis_kube::{crd, webhooks};
@@ -57,16 +57,10 @@ fn load(arguments: &ManifestsArguments) -> Result<Vec<Arc<Policy>>> {
     super::check::load(&arguments.load.policy, arguments.load.cache.clone())
 }
 
-/// The kinds that the policies look up, with who does.
+/// The kinds that a server with these policies watches, with who needs them.
 fn watched(policies: &[Arc<Policy>]) -> Vec<Watched> {
-    let mut kinds: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    for policy in policies {
-        for lookup in policy.description.iter().flat_map(|description| &description.reach.lookups) {
-            let why = kinds.entry((lookup.api_version.clone(), lookup.kind.clone())).or_default();
-            why.insert(policy.document.id.to_string());
-        }
-    }
-    kinds.into_iter().map(|((api_version, kind), why)| Watched { api_version, kind, why }).collect()
+    let watched = |Wanted { api_version, kind, why, .. }| Watched { api_version, kind, why };
+    wanted(policies).into_iter().map(watched).collect()
 }
 
 fn configurations(arguments: &ManifestsArguments) -> Result<Vec<Value>> {

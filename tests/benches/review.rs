@@ -1,6 +1,6 @@
 //! What each step of a review costs, with the built-in policies: decode,
 //! matching, projection, the review in its fresh instance, encode, and all of it;
-//! and what it gives to ask the policies of one module in one call.
+//! what it gives to ask the policies of one module in one call, and what look-ups add.
 //!
 //! `cargo bench -p portcullis-tests --bench review`. `core/benches/json.rs` has
 //! the yardsticks of parsing, `engine/benches/instance.rs` the bare instance; the
@@ -26,6 +26,8 @@ use portcullis_core::review::{Response, Review, encode};
 use portcullis_core::selector::Labels;
 use portcullis_core::view::project;
 use portcullis_engine::{Engine, EngineConfig};
+use portcullis_kube::cache::{Cache, CacheConfig, CacheView, Wanted, wanted};
+use portcullis_kube::client;
 use serde_json::{Value, json};
 
 const CLASS: &str = r#"{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"standard"},"provisioner":"pd.csi.storage.gke.io"}"#;
@@ -237,5 +239,79 @@ fn together(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, steps, whole, together);
+/// A StatefulSet's review with three volumes for data: of a kind that needs no
+/// look-up, or by claims that each name another class.
+fn with_volumes(looked_up: bool) -> String {
+    let mut review: Value = serde_json::from_str(&body(3_000)).unwrap();
+    let spec = &mut review["request"]["object"]["spec"];
+    let names = ["data", "more", "most"];
+    let mounts: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "mountPath": format!("/bitnami/mongodb/{name}")})).collect();
+    spec["template"]["spec"]["containers"][0]["volumeMounts"] = mounts.into();
+    let claim = |name| json!({"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": format!("class-{name}")}});
+    let volume = |name| json!({"name": name, "nfs": {"server": "nfs.example.com", "path": format!("/exports/{name}")}});
+    match looked_up {
+        true => spec["volumeClaimTemplates"] = names.map(claim).to_vec().into(),
+        false => {
+            spec["template"]["spec"]["volumes"] = names.map(volume).to_vec().into();
+            spec["volumeClaimTemplates"] = json!([]);
+        }
+    }
+    review.to_string()
+}
+
+/// What three look-ups add to a review, answered from the watch cache.
+fn look_ups(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let policies = copies(1);
+    let cluster = runtime.block_on(cached_classes(&policies));
+    let snapshot = Snapshot { policies, cluster, tenants: Default::default() };
+    let mut group = criterion.benchmark_group("look-ups");
+    for (name, looked_up) in [("none", false), ("three", true)] {
+        let body = with_volumes(looked_up);
+        let ask = || async {
+            let request = Request {
+                selection: Selection { phase: Phase::Validating, group: None, owner: Owner::Cluster },
+                body: body.as_bytes(),
+                arrived: Instant::now(),
+                deadline: Instant::now() + Duration::from_secs(10),
+                now: Duration::ZERO,
+                origin: Origin::Admission,
+            };
+            admit(&snapshot, request).await.unwrap()
+        };
+        let policies = runtime.block_on(ask()).policies;
+        assert!(policies[0].findings.is_empty() && policies[0].needs.is_empty(), "{:?}", policies[0]);
+        group.bench_function(name, |bencher| bencher.to_async(&runtime).iter(ask));
+    }
+    group.finish();
+}
+
+/// The watch cache with three classes and a Namespace in it; nothing is asked.
+async fn cached_classes(policies: &[Arc<Policy>]) -> Arc<CacheView> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "none",
+        "clusters": [{"name": "none", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "none", "user": {}}],
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}]});
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    let cache = Cache::new(client(Some(&file), None).await.unwrap(), CacheConfig::default());
+    let class = |name| CLASS.replace("standard", &format!("class-{name}"));
+    let classes = ["data", "more", "most"].map(class).to_vec();
+    let namespace = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}}"#.to_owned();
+    let objects = |wanted: &Wanted| match wanted.kind.as_str() {
+        "StorageClass" => classes.clone(),
+        "Namespace" => vec![namespace.clone()],
+        _ => Vec::new(),
+    };
+    let given = wanted(policies).into_iter().map(|wanted| {
+        let objects = objects(&wanted);
+        (wanted, objects)
+    });
+    cache.given(given)
+}
+
+criterion_group!(benches, steps, whole, together, look_ups);
 criterion_main!(benches);

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds the control plane of the cluster tier: kube-apiserver, etcd,
-# kube-controller-manager, kube-scheduler and kubectl as one program, from Go
+# kube-controller-manager, kube-scheduler, kwok and kubectl as one program, from Go
 # modules (bed/go.mod pins them). The first build takes about five minutes on two
 # cores; the result is kept outside the checkout, by what it was built from, and
-# its path is printed.
+# its path is printed. Another folder may be named, with another version in it.
 set -euo pipefail
-bed=$(cd "$(dirname "$0")/bed" && pwd)
+bed=$(cd "${1:-$(dirname "$0")/bed}" && pwd)
 version=$(sed -n 's|^\tk8s.io/kubernetes v||p' "$bed/go.mod" | head -n 1)
 sources=$(cat "$bed"/go.mod "$bed"/go.sum "$bed"/*.go | sha256sum | cut -c1-12)
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/portcullis

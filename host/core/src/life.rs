@@ -13,7 +13,10 @@ use crate::edit::{Edit, Pointer};
 use crate::json::{Document, Kind, Value};
 use crate::matching::{Matcher, NamespaceLabels, RuleMatch, Selectable, Selected, Target};
 use crate::review::Review;
-use crate::view::Tree;
+
+mod looked_up;
+
+pub use self::looked_up::{HostLookup, looked_up_for};
 
 /// Owners that are followed from an object upwards: Pod, ReplicaSet, Deployment
 /// are three levels, Pod, Job, CronJob too.
@@ -33,6 +36,9 @@ struct OwnerKind {
 /// Without that flag every controller is this user.
 const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
 const CONTROLLER_ACCOUNTS: &str = "system:serviceaccount:kube-system:";
+
+/// Of the controller that binds claims to volumes.
+const VOLUME_BINDER: &str = "persistent-volume-binder";
 
 const OWNERS: [OwnerKind; 7] = [
     OwnerKind {
@@ -81,6 +87,8 @@ pub enum JudgedAt {
     Itself,
     /// At an owner that the same policy matches.
     Owner(String),
+    /// Where its volume was asked for: the cluster's own controller only binds it.
+    BeforeBinding,
     /// An owner that had to be looked up gave no answer.
     Unknown {
         /// What was looked up.
@@ -149,6 +157,9 @@ pub async fn judged_at(
     if review.namespace.is_empty() || review.subresource.is_some() {
         return JudgedAt::Itself;
     }
+    if is_binding(review) {
+        return JudgedAt::BeforeBinding;
+    }
     let makers = makers(&review.user.username);
     if makers.is_empty() {
         return JudgedAt::Itself;
@@ -162,6 +173,30 @@ pub async fn judged_at(
         return search.set_of_claim(&review.object_name()).await;
     }
     JudgedAt::Itself
+}
+
+/// Whether the cluster's volume binder ties a claim to a volume, and changes
+/// nothing else. Who chose the class or the volume was judged when it was chosen;
+/// a binder that is refused only tries for ever, and the pod never starts.
+fn is_binding(review: &Review<'_>) -> bool {
+    let (Operation::Update, Some(new), Some(old)) = (review.operation, review.object, review.old_object) else {
+        return false;
+    };
+    let user = review.user.username.as_str();
+    let is_binder = user == CONTROLLER_MANAGER || user.strip_prefix(CONTROLLER_ACCOUNTS) == Some(VOLUME_BINDER);
+    let is_claim = review.kind.group.is_empty() && review.kind.kind == "PersistentVolumeClaim";
+    if !is_binder || !is_claim || review.subresource.is_some() {
+        return false;
+    }
+    let unbound = old.path(&["spec", "volumeName"]).and_then(Value::as_str).is_none_or(|name| name.is_empty());
+    let same_spec = match (new.get("spec"), old.get("spec")) {
+        (Some(new), Some(old)) if new.kind() == Kind::Object && old.kind() == Kind::Object => {
+            equal_but(new, old, &["volumeName"])
+        }
+        _ => false,
+    };
+    let written = [&BOOKKEEPING[..], &["annotations", "finalizers"]].concat();
+    unbound && same_spec && equal_but(new, old, &["spec", "metadata"]) && metadata_equal_but(new, old, &written)
 }
 
 /// The kinds whose controller this user is.
@@ -297,63 +332,6 @@ fn has_template(set: Value<'_>, template: &str) -> bool {
                 .any(|claim| claim.path(&["metadata", "name"]).and_then(Value::as_str).as_deref() == Some(template))
         },
     )
-}
-
-/// A kind that the host itself looks up, beside what policies declare.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HostLookup {
-    /// As in the object.
-    pub api_version: String,
-    /// As in the object.
-    pub kind: &'static str,
-    /// What is read of it.
-    pub fields: Tree,
-}
-
-/// What [`judged_at`] and selectors on a subresource's parent may look up for a
-/// policy that matches so.
-pub fn looked_up_for(matcher: &Matcher) -> Vec<HostLookup> {
-    let makes = |owner: &OwnerKind| {
-        let made = MADE_BY.iter().filter(|(_, _, owners)| owners.contains(&owner.kind));
-        made.into_iter().any(|(group, resource, _)| matcher.may_match(group, resource, None))
-    };
-    let owners = OWNERS.iter().filter(|owner| makes(owner)).map(|owner| HostLookup {
-        api_version: crate::review::join(owner.group, owner.version),
-        kind: owner.kind,
-        fields: if matcher.reads_whole_object() { Tree::Value } else { owner_fields(owner) },
-    });
-    let parents = parents().filter(|(group, _, resource, _)| {
-        matcher.reads_object() && FOREIGN_SUBRESOURCES.iter().any(|sub| matcher.may_match(group, resource, Some(sub)))
-    });
-    let parents = parents.map(|(group, version, _, kind)| HostLookup {
-        api_version: crate::review::join(group, version),
-        kind,
-        fields: if matcher.reads_whole_object() { Tree::Value } else { Tree::of_paths(&[&["metadata", "labels"]]) },
-    });
-    owners.chain(parents).collect()
-}
-
-/// What each owner's controller makes, and whom it makes it for: of a Pod's
-/// ReplicaSet the Deployment is looked up as well.
-const MADE_BY: [(&str, &str, &[&str]); 5] = [
-    ("", "pods", &["StatefulSet", "Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "ReplicationController"]),
-    ("", "persistentvolumeclaims", &["StatefulSet"]),
-    ("apps", "replicasets", &["Deployment"]),
-    ("apps", "controllerrevisions", &["StatefulSet", "DaemonSet"]),
-    ("batch", "jobs", &["CronJob"]),
-];
-
-/// Subresources whose object is of another kind than their parent.
-const FOREIGN_SUBRESOURCES: [&str; 8] =
-    ["scale", "eviction", "binding", "exec", "attach", "portforward", "proxy", "token"];
-
-/// What the search for an owner reads of one.
-fn owner_fields(owner: &OwnerKind) -> Tree {
-    let mut paths: Vec<&[&str]> = vec![&["metadata", "uid"], &["metadata", "ownerReferences"], &["metadata", "labels"]];
-    if owner.kind == "StatefulSet" {
-        paths.push(&["spec", "volumeClaimTemplates", "[*]", "metadata", "name"]);
-    }
-    Tree::of_paths(&paths)
 }
 
 /// Group, version, resource and kind of what may be a subresource's parent.

@@ -12,6 +12,12 @@ use crate::view::Tree;
 
 /// A shorter value can't be told from ordinary text.
 const MIN_SECRET_BYTES: usize = 8;
+/// Whether a policy looks Secrets up, so that in a cluster the account of the
+/// server needs the right to read them: RBAC can't tell names from values.
+pub fn looks_up_secrets(description: &Description) -> bool {
+    description.reach.lookups.iter().any(|lookup| lookup.kind == "Secret" && lookup.api_version == "v1")
+}
+
 /// Values that a policy was given from Secrets, raw and decoded.
 #[derive(Debug, Default)]
 pub struct SecretValues(BTreeSet<String>);

@@ -11,8 +11,10 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use portcullis_core::contract::{Configuration, Description, SettingsFinding};
-use portcullis_core::evaluate::{Company, Evaluate, EvaluateTogether, Failure};
+use portcullis_core::evaluate::{Call, Company, Evaluate, EvaluateTogether, Evaluation, Failure};
 use portcullis_core::view::UnitedViews;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
@@ -101,6 +103,20 @@ pub enum ConfigureError {
     /// It could not be compiled after all.
     #[error(transparent)]
     Load(#[from] LoadError),
+}
+
+/// A policy that was described and not compiled.
+struct OnlyDescribed;
+
+impl OnlyDescribed {
+    const REASON: &str = "this process describes policies and doesn't run them";
+}
+
+impl Evaluate for OnlyDescribed {
+    fn evaluate<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Evaluation> {
+        let outcome = Err(Failure::Broken { reason: OnlyDescribed::REASON.to_owned() });
+        ready(Evaluation { outcome, ran: Duration::ZERO }).boxed()
+    }
 }
 
 /// One setting that is wrong, and whose.
@@ -207,6 +223,27 @@ impl Module {
                 return results.into_iter().flatten().collect();
             }
         }
+    }
+
+    /// What policies say of themselves under their settings, each by itself,
+    /// without the snapshot and the code that it takes to ask them: for who
+    /// registers policies and doesn't run them.
+    pub fn describe_each(&self, wanted: &[(Configuration, Limits)]) -> Vec<Result<Configured, ConfigureError>> {
+        wanted.iter().map(|wanted| self.describe_configured(wanted)).collect()
+    }
+
+    fn describe_configured(&self, wanted: &(Configuration, Limits)) -> Result<Configured, ConfigureError> {
+        let setups = self.setups(std::slice::from_ref(wanted))?;
+        let loadable = self.inner.loadable()?;
+        let configured = block_on(snapshot::configured(&self.inner.shared, &loadable, &setups));
+        let described = self.descriptions_of(&setups, configured.map_err(ConfigureError::Failed)?)?;
+        let description = described.into_iter().next().ok_or_else(|| malformed("nothing was configured"))?;
+        Ok(Configured {
+            description,
+            evaluator: Arc::new(OnlyDescribed),
+            snapshot: SnapshotState::Absent { reason: OnlyDescribed::REASON.to_owned() },
+            warnings: Vec::new(),
+        })
     }
 
     fn setups(&self, wanted: &[(Configuration, Limits)]) -> Result<Vec<Setup>, ConfigureError> {

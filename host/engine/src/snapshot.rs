@@ -84,6 +84,11 @@ pub(crate) async fn take(shared: &Shared, loadable: &Loadable, setups: &[Setup])
     Ok(Taken { configured, snapshot, warnings })
 }
 
+/// Configures `setups` and leaves it at that.
+pub(crate) async fn configured(shared: &Shared, loadable: &Loadable, setups: &[Setup]) -> Result<Configured, Failure> {
+    configure(shared, loadable, setups, Sink::Buffered(Vec::new())).await.map(|(_, configured)| configured)
+}
+
 async fn configure(
     shared: &Shared,
     loadable: &Loadable,

@@ -74,7 +74,7 @@ fn filled(cache: &Arc<Cache>, name: &str, fields: Tree) -> Arc<CacheView> {
     let given: Vec<String> = (0..OBJECTS).map(object).collect();
     let sent: usize = given.iter().map(String::len).sum();
     let before = resident();
-    let view = cache.given(&wanted(fields), &given);
+    let view = cache.given([(wanted(fields), &given)]);
     let grown = resident().saturating_sub(before);
     let stats = &view.kinds()[0];
     println!(

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use kube::Api;
 use kube::core::{Resource, ResourceExt};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::utils::Backoff;
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -25,6 +25,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest: an administrator who has just applied the missing CRD or role
 /// shouldn't wait for the half minute that kube's own has.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Every try begins with an event, so only what holds longer is a success.
+const CALM: Duration = Duration::from_secs(10);
 
 /// Namespace (empty for none) and name.
 pub(crate) type Key = (String, String);
@@ -94,7 +96,7 @@ async fn follow<K>(api: Api<K>, config: watcher::Config, sender: watch::Sender<H
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let mut events = watcher(api, config).backoff(Pauses::default()).boxed();
+    let mut events = watcher(api, config).backoff(ResetTimerBackoff::new(Pauses::default(), CALM)).boxed();
     let mut listed = BTreeMap::new();
     while let Some(event) = events.next().await {
         match event {

@@ -31,12 +31,11 @@ impl Cluster {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Writes that were refused, a line each: who, what, why.
+    /// Writes that a webhook refused, a line each: who, what, why.
     #[must_use]
     pub fn refused_writes(&self) -> Vec<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let refused =
-            |event: &Value| event["responseStatus"]["code"].as_u64().is_some_and(|code| code == 403 || code == 422);
+        let refused = |event: &Value| text(&event["responseStatus"]["message"]).contains("denied the request: ");
         let events = self.audit_events();
         let lines = events.iter().filter(|event| refused(event)).map(|event| {
             let about = &event["objectRef"];

@@ -11,8 +11,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::process::{Program, http_get, portcullis, ports, tail};
 use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
 
@@ -269,20 +267,19 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// The namespace, the custom resources and the roles.
+/// The namespace, the custom resources and the roles, as a user gets them from the program.
 fn install(cluster: &Cluster) {
     let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}");
     cluster.kubectl(&["apply", "-f", "-"], &namespace);
-    let definitions = json!({"apiVersion": "v1", "kind": "List", "items": portcullis_kube::crd::definitions()});
-    cluster.kubectl(&["apply", "--server-side", "-f", "-"], &definitions.to_string());
+    cluster.kubectl(&["apply", "--server-side", "-f", "-"], &manifests("crds"));
     cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
-    let roles = Command::new(portcullis()).args(["manifests", "rbac"]).output().expect("portcullis runs");
-    if roles.status.success() {
-        cluster.kubectl(&["apply", "-f", "-"], &String::from_utf8_lossy(&roles.stdout));
-        return;
-    }
-    let group = "--group=system:serviceaccounts:portcullis-system";
-    cluster.kubectl(&["create", "clusterrolebinding", "portcullis-may-all", "--clusterrole=cluster-admin", group], "");
+    cluster.kubectl(&["apply", "-f", "-"], &manifests("rbac"));
+}
+
+fn manifests(what: &str) -> String {
+    let printed = Command::new(portcullis()).args(["manifests", what]).output().expect("portcullis runs");
+    assert!(printed.status.success(), "portcullis manifests {what}: {}", String::from_utf8_lossy(&printed.stderr));
+    String::from_utf8_lossy(&printed.stdout).into_owned()
 }
 
 /// A certificate that is its own authority, for every address that the replicas are reached at.

@@ -34,7 +34,7 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
         cache_dir: arguments.cache.clone().or_else(default_cache),
         ..EngineConfig::default()
     })?;
-    let loader = StoreLoader(Store::new(Sources::of_cluster(cluster.objects.clone()), engine));
+    let loader = StoreLoader(Store::to_describe(Sources::of_cluster(cluster.objects.clone()), engine));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")?;
     let outcome = runtime.block_on(async {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use portcullis_core::admit::Policy;
 use portcullis_core::contract::{Phase, Severity};
 use portcullis_core::policy::ValidationAction;
+use portcullis_core::secret::looks_up_secrets;
 use serde_json::{Value, json};
 
 use super::layout::Layout;
@@ -71,9 +72,26 @@ pub fn write_table<'p>(
             writeln!(out, "  {denied}can't run:{end} {reason}")?;
         }
     }
+    if let Some(note) = secrets_note(&policies) {
+        writeln!(out, "\n{}", layout.lines(&note, "").join("\n"))?;
+    }
     let plural = if policies.len() == 1 { "policy" } else { "policies" };
     let hint = format!("\n{} {plural}; `portcullis explain NAME` says more of one, `--wide` of all", policies.len());
     writeln!(out, "{}", layout.lines(&hint, "").join("\n"))
+}
+
+/// Says whose look-ups let the server's account read Secrets, where any do.
+pub(super) fn secrets_note(policies: &[&Policy]) -> Option<String> {
+    let looks = |policy: &&&Policy| policy.description.as_ref().is_some_and(|described| looks_up_secrets(described));
+    let names: Vec<String> = policies.iter().filter(looks).map(|policy| policy.document.id.to_string()).collect();
+    let verb = if names.len() == 1 { "looks" } else { "look" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "note: {} {verb} Secrets up; in a cluster the server's service account then has to be allowed to read \
+             Secrets, and whoever may list them may read their values",
+            names.join(", ")
+        )
+    })
 }
 
 fn row(policy: &Policy) -> [String; COLUMNS.len()] {

@@ -7,7 +7,7 @@ use portcullis_core::admit::Policy;
 use serde_json::Value;
 
 use super::palette::Palette;
-use super::policies::{actions, phase, severity};
+use super::policies::{actions, phase, secrets_note, severity};
 use super::reach;
 
 /// Width of the names of a policy's parts.
@@ -20,18 +20,20 @@ const LIST_WIDTH: usize = 88;
 /// # Errors
 /// Of the writer.
 pub fn write<'p>(out: &mut impl Write, policies: impl Iterator<Item = &'p Policy>, palette: Palette) -> io::Result<()> {
-    let mut count = 0;
-    for policy in policies {
-        if count > 0 {
+    let policies: Vec<&Policy> = policies.collect();
+    for (place, policy) in policies.iter().enumerate() {
+        if place > 0 {
             writeln!(out)?;
         }
-        count += 1;
         write_policy(out, policy, palette)?;
     }
-    if count == 0 {
+    if policies.is_empty() {
         writeln!(out, "no policy is loaded")?;
     }
-    Ok(())
+    match secrets_note(&policies) {
+        Some(note) => writeln!(out, "\n{note}"),
+        None => Ok(()),
+    }
 }
 
 fn write_policy(out: &mut impl Write, policy: &Policy, palette: Palette) -> io::Result<()> {

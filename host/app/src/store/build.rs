@@ -51,8 +51,25 @@ enum Bytes {
     Read(Vec<u8>),
 }
 
-/// What was loaded in this pass: module by digest.
-type Modules = Mutex<HashMap<String, Arc<OnceLock<Result<Module, String>>>>>;
+/// What policies are built for.
+#[derive(Default)]
+pub(super) enum Purpose {
+    /// To be asked.
+    #[default]
+    Run,
+    /// To say what they match and read, which is far less work. Modules are kept
+    /// from one pass to the next.
+    Describe(Modules),
+}
+
+impl Purpose {
+    fn is_to_run(&self) -> bool {
+        matches!(self, Purpose::Run)
+    }
+}
+
+/// What was loaded: module by digest.
+pub(super) type Modules = Mutex<HashMap<String, Arc<OnceLock<Result<Module, String>>>>>;
 
 /// Why a policy can't run: the document's field and what is wrong.
 struct Broken {
@@ -68,8 +85,17 @@ impl From<&DocumentError> for Broken {
 }
 
 /// Builds all candidates, in their order. What runs unchanged is taken as it is.
-pub(super) fn all(engine: &Engine, candidates: Vec<Candidate>, running: &BTreeMap<PolicyId, Running>) -> Vec<Built> {
-    let modules = Modules::default();
+pub(super) fn all(
+    engine: &Engine,
+    candidates: Vec<Candidate>,
+    running: &BTreeMap<PolicyId, Running>,
+    purpose: &Purpose,
+) -> Vec<Built> {
+    let own = Modules::default();
+    let modules = match purpose {
+        Purpose::Run => &own,
+        Purpose::Describe(kept) => kept,
+    };
     let groups = groups(&candidates);
     let next = AtomicUsize::new(0);
     let built: Vec<OnceLock<Vec<Built>>> = groups.iter().map(|_| OnceLock::new()).collect();
@@ -80,7 +106,7 @@ pub(super) fn all(engine: &Engine, candidates: Vec<Candidate>, running: &BTreeMa
             let (Some(group), Some(slot)) = (groups.get(index), built.get(index)) else { return };
             let group: Vec<&Candidate> = group.iter().filter_map(|place| candidates.get(*place)).collect();
             // No other thread has this index.
-            let _ = slot.set(of_group(engine, &modules, &group, running));
+            let _ = slot.set(of_group(engine, modules, &group, running, purpose));
         }
     };
     thread::scope(|scope| {
@@ -123,6 +149,7 @@ fn of_group(
     modules: &Modules,
     candidates: &[&Candidate],
     running: &BTreeMap<PolicyId, Running>,
+    purpose: &Purpose,
 ) -> Vec<Built> {
     let Some(first) = candidates.first() else { return Vec::new() };
     let started = Instant::now();
@@ -149,11 +176,13 @@ fn of_group(
         if let (Ok(module), false) = (module, wanted.is_empty()) {
             // Those that run beside a new one are configured again with it, so
             // that they can still be asked in one call.
-            let runs = |place: &usize| built[*place].as_ref().is_some_and(|one| one.policy.evaluator.is_ok());
+            let runs = |place: &usize| {
+                purpose.is_to_run() && built[*place].as_ref().is_some_and(|one| one.policy.evaluator.is_ok())
+            };
             let beside = (0..built.len()).filter(runs);
             let beside = beside.filter_map(|place| Some((place, prepare(&module, &candidates[place].document).ok()?)));
             wanted.extend(beside.collect::<Vec<_>>());
-            configure(&module, candidates, wanted, &mut built, &Origin { digest: &binary.digest, started });
+            configure(&module, candidates, wanted, &mut built, &Origin { digest: &binary.digest, started, purpose });
         }
     }
     built.into_iter().flatten().collect()
@@ -163,6 +192,7 @@ fn of_group(
 struct Origin<'a> {
     digest: &'a str,
     started: Instant,
+    purpose: &'a Purpose,
 }
 
 /// Configures documents of one module, by their places; those that are built
@@ -176,7 +206,11 @@ fn configure(
 ) {
     wanted.sort_by_key(|(place, _)| *place);
     let configurations: Vec<_> = wanted.iter().map(|(_, prepared)| prepared.wanted.clone()).collect();
-    let configured = wanted.into_iter().zip(module.configure_each(&configurations));
+    let configured = match origin.purpose {
+        Purpose::Run => module.configure_each(&configurations),
+        Purpose::Describe(_) => module.describe_each(&configurations),
+    };
+    let configured = wanted.into_iter().zip(configured);
     let results: Vec<_> = configured
         .map(|((place, Prepared { description, .. }), configured)| {
             let broken = |error, description| Broken { error, description: Some(Box::new(description)) };
@@ -222,7 +256,7 @@ fn unchanged(candidate: &Candidate, running: Option<&Running>, binary: &Binary) 
 }
 
 fn loaded(candidate: &Candidate, configured: Configured, matcher: Matcher, origin: &Origin<'_>) -> Built {
-    let Origin { digest, started } = *origin;
+    let Origin { digest, started, .. } = *origin;
     let Candidate { document, place, version } = candidate;
     for warning in &configured.warnings {
         tracing::warn!(policy = %document.id, warning, "policy loaded with a warning");

@@ -12,13 +12,16 @@ use portcullis_kube::cache::{Cache, CacheProblem, CacheView, wanted};
 use portcullis_kube::{Policies, PolicyObject, PolicyState, PolicyVersion, Registered, ReplicaState};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Loaded, Store};
 use crate::telemetry::Metrics;
 
-/// Changes that come together are one: `kubectl apply -f` of a set.
-const SETTLE: Duration = Duration::from_millis(50);
+/// Changes that follow each other this closely are one: every set of policies of
+/// a module is compiled for itself, and `kubectl apply -f` sends one by one.
+const QUIET: Duration = Duration::from_millis(300);
+/// Never later than this, however long changes go on.
+const LATEST: Duration = Duration::from_secs(5);
 /// How long a policy that is gone stays where no controller says that its rules
 /// are out of the webhook.
 const LINGER: Duration = Duration::from_secs(30);
@@ -185,7 +188,10 @@ impl Connected {
             match &mut self.policies {
                 Some(policies) => loop {
                     policies.changed().await;
-                    sleep(SETTLE).await;
+                    let latest = Instant::now() + LATEST;
+                    while Instant::now() < latest && timeout(QUIET, policies.changed()).await.is_ok() {
+                        policies.now();
+                    }
                     // A status that was written is no news.
                     let versions = |objects: &[Arc<PolicyObject>]| {
                         objects.iter().map(|object| (object.id.clone(), object.version.clone())).collect::<Vec<_>>()

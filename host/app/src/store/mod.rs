@@ -193,6 +193,7 @@ pub struct Store {
     sources: Sources,
     engine: Engine,
     objects: Vec<Arc<PolicyObject>>,
+    purpose: build::Purpose,
     running: BTreeMap<PolicyId, Running>,
 }
 
@@ -222,7 +223,12 @@ struct Candidate {
 impl Store {
     /// Nothing is loaded yet.
     pub fn new(sources: Sources, engine: Engine) -> Store {
-        Store { sources, engine, objects: Vec::new(), running: BTreeMap::new() }
+        Store { sources, engine, objects: Vec::new(), purpose: build::Purpose::Run, running: BTreeMap::new() }
+    }
+
+    /// One whose policies say what they match and read, and can't be asked.
+    pub fn to_describe(sources: Sources, engine: Engine) -> Store {
+        Store { purpose: build::Purpose::Describe(build::Modules::default()), ..Store::new(sources, engine) }
     }
 
     /// The cluster's policy objects from now on.
@@ -240,7 +246,7 @@ impl Store {
         let Found { documents, fallbacks, mut problems, unreadable } = documents::find(&self.sources, &self.objects);
         let candidates = unique(documents, &mut problems);
         let named: BTreeSet<PolicyId> = candidates.iter().map(|candidate| candidate.document.id.clone()).collect();
-        let built = build::all(&self.engine, candidates, &self.running);
+        let built = build::all(&self.engine, candidates, &self.running, &self.purpose);
         self.fall_back(&built, &problems, fallbacks);
 
         let mut running = BTreeMap::new();
@@ -290,7 +296,7 @@ impl Store {
         if needed.is_empty() {
             return;
         }
-        for built in build::all(&self.engine, needed, &BTreeMap::new()) {
+        for built in build::all(&self.engine, needed, &BTreeMap::new(), &self.purpose) {
             if built.problem.is_none() {
                 tracing::warn!(policy = %built.document.id, "the newest version is broken; the last that loaded is in use");
                 self.running.insert(built.document.id.clone(), Running::of(built));

@@ -14,8 +14,9 @@ use super::writer::{Lines, LinesWriter};
 use crate::args::LogFormat;
 use crate::config::LogConfig;
 
-/// What is logged where nobody says otherwise.
-const DEFAULT_FILTER: &str = "info";
+/// What is logged where nobody says otherwise. What fails in a watch is said once
+/// by whoever watches; kube would say it at each try.
+const DEFAULT_FILTER: &str = "info,kube_runtime=error";
 /// What a command logs: its result goes to standard output, progress is not asked for.
 const COMMAND_FILTER: &str = "warn";
 

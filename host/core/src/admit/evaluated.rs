@@ -184,6 +184,9 @@ impl<'c, 'a> Evaluated<'c, 'a> {
         match place {
             JudgedAt::Itself => Vec::new(),
             JudgedAt::Owner(_) => self.lower(Level::Warn).into_iter().map(|index| (index, "judged at owner")).collect(),
+            JudgedAt::BeforeBinding => {
+                self.lower(Level::Warn).into_iter().map(|index| (index, "judged before it was bound")).collect()
+            }
             JudgedAt::Unknown { what, reason } => {
                 self.needs.push(Need { what, reason, optional: false });
                 self.lower(Level::Undecided);

@@ -7,11 +7,12 @@ use futures_util::FutureExt as _;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::contract::{RawEdit, RawReview};
+use crate::contract::{RawEdit, RawReview, Read};
 use crate::evaluate::{Call, Evaluation, Failure};
 use crate::objects::{NoCluster, Objects};
 use crate::policy::API_VERSION;
 use crate::report::Verdict;
+use crate::view::Tree;
 
 type Judge = Box<dyn Fn(&Call<'_>) -> Result<RawReview, Failure> + Send + Sync>;
 
@@ -510,6 +511,51 @@ fn a_status_update_is_judged_only_where_a_policy_declares_it() {
     assert_eq!(validate(vec![by("statefulsets/*")], status("y")).admitted.policies.len(), 0);
     assert_eq!(validate(vec![by("statefulsets/status")], status("y")).admitted.policies.len(), 1);
     assert_eq!(validate(vec![by("statefulsets/*")], status("x")).admitted.policies.len(), 1);
+}
+
+#[test]
+fn the_volume_binder_is_not_refused_what_it_only_carries_out() {
+    let claim = |volume: Json, class: &str, labels: Json| {
+        let mut claim =
+            json!({"metadata": {"name": "n", "namespace": "a", "labels": labels}, "spec": {"class": class}});
+        if !volume.is_null() {
+            claim["spec"]["volumeName"] = volume;
+            claim["metadata"]["annotations"] = json!({"pv.kubernetes.io/bind-completed": "yes"});
+        }
+        claim
+    };
+    let bound = |user: &str, new: Json, old: Json| {
+        let mut request = update(new, old);
+        request["kind"] = json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"});
+        request["resource"] = json!({"group": "", "version": "v1", "resource": "persistentvolumeclaims"});
+        request["userInfo"] = json!({"username": user});
+        // What is denied is the volume: the claim alone was fine.
+        let judge: Judge = Box::new(|call| {
+            let bad = call.object.is_some_and(|object| object.contains("local"));
+            let finding = json!({"rule": "class", "level": "deny", "subject": "claim", "value": "local"});
+            Ok(RawReview { findings: bad.then(|| finding.to_string()).into_iter().collect(), ..RawReview::default() })
+        });
+        let mut description = description(Phase::Validating, &ALL);
+        description.reach.reads = vec![Read {
+            api_version: "v1".to_owned(),
+            kind: "PersistentVolumeClaim".to_owned(),
+            object: Some(Tree::Value),
+            old_object: None,
+        }];
+        let run = validate(vec![policy_with("p", json!({}), description, judge)], request);
+        (verdict(&run), run.admitted.policies[0].findings[0].softened.clone())
+    };
+    let binder = "system:serviceaccount:kube-system:persistent-volume-binder";
+    let (new, old) = (claim(json!("local"), "y", json!({})), claim(Json::Null, "y", json!({})));
+    for user in [binder, "system:kube-controller-manager"] {
+        let softened = Some("judged before it was bound".to_owned());
+        assert_eq!(bound(user, new.clone(), old.clone()), (Verdict::Warn, softened), "{user}");
+    }
+    assert_eq!(bound("alice", new.clone(), old.clone()).0, Verdict::Deny);
+    let denied = |new, old| assert_eq!(bound(binder, new, old).0, Verdict::Deny);
+    denied(claim(json!("local"), "z", json!({})), old.clone());
+    denied(claim(json!("local"), "y", json!({"a": "b"})), old);
+    denied(new, claim(json!("other"), "y", json!({})));
 }
 
 const CONTROLLER: &str = "system:serviceaccount:kube-system:statefulset-controller";

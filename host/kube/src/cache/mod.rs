@@ -141,7 +141,7 @@ impl Cache {
         watches.retain(|watch| watch.strong_count() > 0);
         let of = |wanted: &Wanted| {
             let running = watches.iter().filter_map(Weak::upgrade);
-            let serves = |watch: &Arc<Watch>| watch.known.wanted.is_served_like(wanted) && !watch.has_ended();
+            let serves = |watch: &Arc<Watch>| watch.known.wanted.is_served_like(wanted);
             let watch = running.into_iter().find(serves).unwrap_or_else(|| {
                 let watch = Arc::new(Watch::start(
                     self.client.clone(),
@@ -159,12 +159,15 @@ impl Cache {
 
     /// A view of these objects, which nothing keeps up to date: to measure with.
     #[doc(hidden)]
-    pub fn given(self: &Arc<Cache>, wanted: &Wanted, objects: &[String]) -> Arc<CacheView> {
-        let named: Vec<(store::Named, &str)> =
-            objects.iter().filter_map(|object| Some((api::named(object)?, object.as_str()))).collect();
-        let objects = named.iter().map(|(named, object)| (named, *object));
-        let watch = Arc::new(Watch::given(wanted.clone(), self.pulse.clone(), objects));
-        Arc::new(CacheView { cache: self.clone(), kinds: vec![(wanted.clone(), watch)] })
+    pub fn given<Texts: AsRef<[String]>>(
+        self: &Arc<Cache>,
+        given: impl IntoIterator<Item = (Wanted, Texts)>,
+    ) -> Arc<CacheView> {
+        let of = |(wanted, objects): (Wanted, Texts)| {
+            let watch = Watch::given(wanted.clone(), self.pulse.clone(), objects.as_ref());
+            (wanted, Arc::new(watch))
+        };
+        Arc::new(CacheView { cache: self.clone(), kinds: given.into_iter().map(of).collect() })
     }
 
     /// What confirmations of an absence came to since the start: absent, found, failed.
@@ -224,7 +227,7 @@ impl CacheView {
             return Err(format!("{kind} of {api_version} isn't watched: no policy in use declares to look it up"));
         };
         let is_fresh = watch.known.staleness().is_some_and(|age| age <= self.cache.config.max_staleness);
-        if is_fresh && !watch.has_ended() {
+        if is_fresh {
             let content = watch.known.content();
             if matches!(content.phase, Phase::Synced | Phase::NotServed) {
                 return Ok((watch, content));
@@ -326,9 +329,6 @@ fn problem(wanted: &Wanted, watch: &Watch) -> Option<CacheProblem> {
     let failure = content.failure.as_deref();
     let kind = &wanted.kind;
     let (reason, forbidden) = match (content.phase, failure) {
-        _ if watch.has_ended() => {
-            (format!("the watch of {kind} came to an end, which is a fault of Portcullis"), false)
-        }
         (Phase::Forbidden, reason) => {
             (format!("{kind} of {} may not be read: {}", wanted.api_version, reason.unwrap_or("forbidden")), true)
         }

@@ -15,17 +15,19 @@
 //! forgotten at once.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::FutureExt;
 use futures_util::stream::StreamExt;
 use kube::Client;
 use tokio::task::AbortHandle;
 
-use super::api::{Change, Fault, Sent, Served, discover};
+use super::api::{Change, Fault, Sent, Served, discover, named};
 use super::contact::Pulse;
 use super::known::{Known, Phase};
-use super::store::{Named, Store};
+use super::store::Store;
 use super::wanted::Wanted;
 
 /// The first pause after a failure, doubled with each until the last.
@@ -34,10 +36,11 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// After so many failures in a row, with an API server that is well, a kind is
 /// one that can't be read: about 4 s.
 const FAILURES: u32 = 4;
-/// So often in a row the API server has to say that a kind may not be read, or
-/// that what was read isn't served any more: one that starts may not know its
-/// roles and custom resources yet.
-const DOUBTS: u32 = 3;
+/// So often the API server has to say again that a kind may not be read, or that
+/// what was read isn't served any more, with such a pause before each: one that
+/// has just started may not know its roles and custom resources yet.
+const DOUBTS: u32 = 4;
+const DOUBT: Duration = Duration::from_millis(1_500);
 /// A watch that lasted so long was no failure.
 const WELL: Duration = Duration::from_secs(10);
 
@@ -51,34 +54,41 @@ impl Watch {
     /// Watches until it is dropped.
     pub(super) fn start(client: Client, wanted: Wanted, pulse: Arc<Pulse>, look_again: Duration) -> Watch {
         let known = Arc::new(Known::new(wanted, pulse));
-        let task = tokio::spawn(run(client, known.clone(), look_again)).abort_handle();
+        let task = tokio::spawn(supervise(client, known.clone(), look_again)).abort_handle();
         Watch { known, task }
     }
 
     /// What a watch that has read these objects knows; nothing keeps it so.
-    pub(super) fn given<'a>(
-        wanted: Wanted,
-        pulse: Arc<Pulse>,
-        objects: impl IntoIterator<Item = (&'a Named, &'a str)>,
-    ) -> Watch {
+    pub(super) fn given(wanted: Wanted, pulse: Arc<Pulse>, objects: &[String]) -> Watch {
         let known = Known::new(wanted, pulse);
         let mut store = Store::new(known.shape.clone());
-        for (named, object) in objects {
-            store.put(named, known.shape.prepare(object));
+        for object in objects {
+            if let Some(named) = named(object) {
+                store.put(&named, known.shape.prepare(object));
+            }
         }
         known.synced(store);
         Watch { known: Arc::new(known), task: tokio::spawn(std::future::pending::<()>()).abort_handle() }
-    }
-
-    /// Whether its task came to an end, which only a panic does.
-    pub(super) fn has_ended(&self) -> bool {
-        self.task.is_finished()
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Begins anew after a panic, which is a fault of ours and must not leave a kind
+/// unwatched without a word.
+async fn supervise(client: Client, known: Arc<Known>, look_again: Duration) {
+    loop {
+        let ended = AssertUnwindSafe(run(client.clone(), known.clone(), look_again)).catch_unwind().await;
+        let Wanted { api_version, kind, .. } = &known.wanted;
+        if ended.is_err() {
+            tracing::error!(api_version, kind, "a watch panicked, which is a fault of Portcullis; it begins again");
+            known.broken("its task panicked, which is a fault of Portcullis".to_owned());
+        }
+        tokio::time::sleep(LAST_PAUSE).await;
     }
 }
 
@@ -106,7 +116,7 @@ async fn run(client: Client, known: Arc<Known>, look_again: Duration) {
             Fault::NotFound | Fault::Forbidden(_) => {
                 doubts += 1;
                 known.broken(fault.to_string());
-                pause.wait().await;
+                tokio::time::sleep(DOUBT).await;
             }
             Fault::Expired => pause.wait().await,
             Fault::Other(reason) => {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_core::admit::Policy;
 use portcullis_core::policy::{PolicyId, ValidationAction};
+use portcullis_core::secret::looks_up_secrets;
 use serde_json::Value;
 
 use crate::documents::{PolicyObject, PolicyVersion};
@@ -227,7 +228,13 @@ fn ready(policy: &LoadedPolicy, registered: Option<&Registration>, progress: &Pr
         ),
         (true, _) => {
             let actions = &registered.map(|registered| actions(&registered.running.policy)).unwrap_or_default();
-            Verdict::new(true, "Enforced", format!("{run} of {ready} replicas run generation {generation}: {actions}"))
+            let reads = policy.running.as_ref().and_then(|running| running.policy.description.as_ref());
+            let secrets = match reads.is_some_and(|description| looks_up_secrets(description)) {
+                true => "; it looks Secrets up, so the account of the replicas may read Secrets",
+                false => "",
+            };
+            let message = format!("{run} of {ready} replicas run generation {generation}: {actions}{secrets}");
+            Verdict::new(true, "Enforced", message)
         }
         (false, 0) => Verdict::new(false, "NoReplicas", "no replica is ready, so nothing is enforced yet"),
         (false, _) => {

@@ -1,10 +1,10 @@
 //! The watch cache against a real API server: the three answers, what is indexed,
-//! what may not be read, and what goes on when the API server is gone.
+//! what may not be read, and what goes on when the API server is gone (`outage`).
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+mod outage;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -407,120 +407,4 @@ async fn many_objects_are_read_page_by_page_and_two_views_share_their_watches() 
     let one = named("v1", "ConfigMap", Some("default"), "m0007");
     assert_eq!(found(&other, &one, |_| true).await["data"], json!({"a": true}));
     assert_eq!(found(&view, &one, |_| true).await["data"], json!({"a": "7"}), "the older view goes on as it was");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_an_api_server_what_is_known_goes_on_and_grows_old() {
-    let cluster = Cluster::start();
-    cluster.kubectl(&["apply", "-f", "-"], CLAIMS);
-    let cache =
-        cache_of(&cluster, ADMIN, CacheConfig { max_staleness: Duration::from_secs(20), ..CacheConfig::default() })
-            .await;
-    let view = cache.view(&[claims()]);
-    assert!(view.settled(Instant::now() + PATIENCE).await);
-    cluster.stop_apiserver();
-    let gone = Instant::now();
-    until("the silence is known", async || !view.problems().is_empty()).await;
-    assert!(gone.elapsed() < Duration::from_secs(20), "after {:?}", gone.elapsed());
-    let problem = view.problems()[0].reason.clone();
-    assert!(problem.contains("no contact") && problem.contains(" s: "), "{problem}");
-    found(&view, &claim("a"), |_| true).await;
-    let listing = list(&view, "PersistentVolumeClaim", None, None, 10).await;
-    assert_eq!((names(&listing).len(), listing.incomplete), (3, None));
-    let asked = Instant::now();
-    let soon = Budget::until(Instant::now() + Duration::from_secs(2));
-    let answer = view.get(&claim("new"), &soon).await;
-    assert!(matches!(&answer, Answer::Unknown(_)), "{answer:?}");
-    assert!(asked.elapsed() < Duration::from_secs(1), "within a quarter of the time");
-    assert_eq!(cache.confirmations().0, 0);
-    until("what is known is too old", async || matches!(get(&view, &claim("a")).await, Answer::Unknown(_))).await;
-    let Answer::Unknown(reason) = get(&view, &claim("a")).await else { panic!() };
-    assert!(reason.contains("no contact with the API server for"), "{reason}");
-    assert!(list(&view, "PersistentVolumeClaim", None, None, 10).await.incomplete.is_some());
-
-    // A restarted API server no longer knows what changed, so all is read again.
-    cluster.start_apiserver();
-    cluster.kubectl(&["-n", "shop", "label", "pvc", "a", "app=redis", "--overwrite"], "");
-    cluster
-        .kubectl(&["-n", "shop", "patch", "pvc", "c", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#], "");
-    cluster.kubectl(&["-n", "shop", "delete", "pvc", "c"], "");
-    found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
-    until("c is gone", async || names(&list(&view, "PersistentVolumeClaim", None, None, 10).await) == ["a", "b"]).await;
-    until("it is in touch again", async || view.problems().is_empty()).await;
-}
-
-/// A way to the API server that can fall silent without closing a connection.
-/// Connections of a silence stay dead when it is over.
-struct Way {
-    port: u16,
-    /// Odd while it is silent.
-    silences: Arc<AtomicU32>,
-}
-
-impl Way {
-    fn to(server: &str) -> Way {
-        let server = server.trim_start_matches("https://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let silences = Arc::new(AtomicU32::new(0));
-        let now = silences.clone();
-        std::thread::spawn(move || {
-            // Kept, so that nothing is closed.
-            let mut connections = Vec::new();
-            for near in listener.incoming() {
-                let (near, far) = (near.unwrap(), TcpStream::connect(&server).unwrap());
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let (now, own) = (now.clone(), now.load(Ordering::Relaxed));
-                    std::thread::spawn(move || pass(from, to, || own % 2 == 0 && now.load(Ordering::Relaxed) == own));
-                }
-                connections.push((near, far));
-            }
-        });
-        Way { port, silences }
-    }
-
-    fn toggle(&self) {
-        self.silences.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Passes bytes on until one side ends, or swallows them where nothing is to pass.
-fn pass(mut from: TcpStream, mut to: TcpStream, passes: impl Fn() -> bool) {
-    let mut bytes = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        if passes() && to.write_all(&bytes[..count]).is_err() {
-            break;
-        }
-    }
-    if passes() {
-        let _ = to.shutdown(Shutdown::Both);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_died_without_a_word_is_known_and_given_up() {
-    let cluster = Cluster::start();
-    cluster.kubectl(&["apply", "-f", "-"], CLAIMS);
-    let way = Way::to(cluster.server());
-    let kubeconfig = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
-    let path = cluster.path("kubeconfig-of-the-way");
-    std::fs::write(&path, kubeconfig.replace(cluster.server(), &format!("https://127.0.0.1:{}", way.port))).unwrap();
-    let cache = Cache::new(client(Some(&path), Some(CONTEXT)).await.unwrap(), CacheConfig::default());
-    let view = cache.view(&[claims()]);
-    assert!(view.settled(Instant::now() + PATIENCE).await);
-    way.toggle();
-    let silent = Instant::now();
-    until("the silence is known", async || !view.problems().is_empty()).await;
-    assert!(silent.elapsed() < Duration::from_secs(20), "after {:?}", silent.elapsed());
-    found(&view, &claim("a"), |_| true).await;
-    let asked = Instant::now();
-    assert!(matches!(get(&view, &claim("new")).await, Answer::Unknown(_)));
-    assert!(asked.elapsed() < Duration::from_secs(2), "an API server that seems gone is not waited for");
-
-    // The old connections stay dead; a watch alone would wait two minutes for its own.
-    way.toggle();
-    cluster.kubectl(&["-n", "shop", "label", "pvc", "a", "app=redis", "--overwrite"], "");
-    found(&view, &claim("a"), |object| object["metadata"]["labels"]["app"] == "redis").await;
-    until("it is in touch again", async || view.problems().is_empty()).await;
 }

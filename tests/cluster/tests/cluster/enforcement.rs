@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use portcullis_cluster::{Cluster, Plan, Said, wait_for};
-use serde_json::Value;
 
 use crate::world::World;
 
@@ -66,6 +65,8 @@ fn actions_and_failures_are_what_they_say() {
     undecided(&world.cluster);
     warnings_fit(&world.cluster);
     world.cluster.assert_no_failed_webhook_call();
+    a_broken_version(&mut world);
+    after_a_restart(&world.cluster);
     a_dead_server(&mut world);
 }
 
@@ -77,13 +78,9 @@ fn actions(cluster: &Cluster) {
     );
     assert_eq!(said.errors, shown);
     // What a program is told: the field and the reason, beside the text.
-    let raw = cluster
-        .try_kubectl(&["create", "--raw=/api/v1/namespaces/default/pods", "-f", "-", "-v=8"], &json_pod("denied"));
-    let body = raw.errors.lines().find_map(|line| line.split_once("body=").map(|(_, body)| body)).unwrap_or_default();
-    if let Ok(Value::Object(status)) = serde_json::from_str::<Value>(body.trim().trim_matches('"')) {
-        assert_eq!(status["details"]["causes"][0]["field"], "spec.volumes[0].emptyDir", "{status:?}");
-        assert_eq!(status["code"], 403);
-    }
+    let status = cluster.audit_event("create", "pods", "denied")["responseStatus"].clone();
+    assert_eq!((status["code"].as_u64(), status["reason"].as_str()), (Some(403), Some("Forbidden")), "{status}");
+    assert_eq!(status["details"]["causes"][0]["field"], "spec.volumes[0].emptyDir", "{status}");
     until(cluster, "validationActions: [Warn]", &wrong("warned"), Said::well);
     let said = create(cluster, &wrong("warned"));
     assert_eq!(
@@ -100,17 +97,6 @@ fn actions(cluster: &Cluster) {
     );
     assert!(noted.contains(&("judge.datastore".to_owned(), "mongo=mongodb".to_owned())), "{noted:?}");
     until(cluster, "validationActions: [Deny, Audit]", &wrong("both"), Said::denied);
-}
-
-fn json_pod(name: &str) -> String {
-    serde_json::json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {
-            "containers": [{"name": "mongo", "image": "mongo:7", "volumeMounts": [{"name": "data", "mountPath": "/data/db"}]}],
-            "volumes": [{"name": "data", "emptyDir": {}}]
-        }
-    })
-    .to_string()
 }
 
 /// A class whose provisioner nobody knows: where the data would lie can't be told.
@@ -146,6 +132,33 @@ fn warnings_fit(cluster: &Cluster) {
     until(cluster, "validationActions: [Deny]", &object, Said::denied);
     let said = create(cluster, &object);
     assert!(said.errors.len() < 6000 && said.errors.contains("more"), "{} bytes: {}", said.errors.len(), said.errors);
+}
+
+/// A version that can't run replaces none that does, not even for a replica that starts now.
+fn a_broken_version(world: &mut World) {
+    let wrong = pod("kept", "emptyDir: {}");
+    until(&world.cluster, "validationActions: [Deny]", &wrong, Said::denied);
+    world.cluster.kubectl(&["apply", "-f", "-"], &policy("settings: {allowedNamespace: [default]}"));
+    let degraded = |field: &str| {
+        let path = format!("jsonpath={{.status.conditions[?(@.type==\"Degraded\")].{field}}}");
+        world.cluster.kubectl(&["get", "clusterpolicy", "judge", "-o", &path], "")
+    };
+    wait_for("a status that says so", SOON, || degraded("status") == "True");
+    let message = degraded("message");
+    assert!(message.contains("allowedNamespace"), "{message}");
+    create(&world.cluster, &wrong).assert_denied_by("judge/ephemeral-volume", "the version that runs on");
+    world.portcullis.end_replica(0, "TERM");
+    world.portcullis.start_replica(&world.cluster, 0);
+    create(&world.cluster, &wrong).assert_denied_by("judge/ephemeral-volume", "a replica that starts now");
+    until(&world.cluster, "settings: {allowedNamespaces: [default]}", &wrong, Said::well);
+}
+
+/// The watches go on with an API server that was away.
+fn after_a_restart(cluster: &Cluster) {
+    let wrong = pod("restarted", "emptyDir: {}");
+    cluster.restart_apiserver();
+    until(cluster, "validationActions: [Deny]", &wrong, Said::denied);
+    until(cluster, "validationActions: [Warn]", &wrong, |said| said.well() && !said.warnings().is_empty());
 }
 
 /// What goes wrong out of band is the webhook's own failure policy.

@@ -71,14 +71,15 @@ fn two_hundred_policies_at_once() {
         .map(|number| {
             format!(
                 "---\n{{apiVersion: portcullis.dev/v1alpha1, kind: ClusterPolicy, metadata: {{name: policy-{number}}}, \
-                 spec: {{module: builtin/storage, policy: database-remote-storage, settings: {{allowedNamespaces: [team-{number}]}}}}}}\n"
+                 spec: {{module: builtin/storage, policy: database-remote-storage, match: {{exclude: {{namespaces: [team-{number}]}}}}}}}}\n"
             )
         })
         .collect();
     let begun = Instant::now();
     cluster.kubectl(&["create", "-f", "-"], &policies);
     let patience = format!("--timeout={}s", ALL_READY.as_secs());
-    cluster.kubectl(&["wait", "--for=condition=Ready", "clusterpolicy", "--all", &patience], "");
+    let said = cluster.try_kubectl(&["wait", "--for=condition=Ready", "clusterpolicy", "--all", &patience], "");
+    assert!(said.well(), "{} lines such as {:?}", said.errors.lines().count(), said.errors.lines().next());
     println!("200 policies are ready {:.1} s after they were made", begun.elapsed().as_secs_f64());
     let pod = |name: &str, namespace: &str| {
         format!(

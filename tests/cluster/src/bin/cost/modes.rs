@@ -11,6 +11,11 @@ use portcullis_cluster::{Cluster, Server, wait_for};
 pub(crate) const NONE: &str = "none";
 /// How long a mode may take to act: a ValidatingAdmissionPolicy needs a second.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What the last of several in-tree policies may need more than the first.
+const SETTLING: Duration = Duration::from_secs(2);
+/// The start of the claim's spec in the StatefulSet, and one on node-local storage.
+const CLAIM: &str = "\"accessModes\":";
+const LOCAL_CLAIM: &str = "\"storageClassName\": \"local-path\", \"accessModes\":";
 /// Policies that read StatefulSets.
 const VALIDATING: [&str; 6] = [
     "database-remote-storage",
@@ -35,9 +40,19 @@ const EXPRESSIONS: [&str; 6] = [
 pub(crate) struct Mode {
     pub(crate) name: String,
     manifest: String,
-    /// Calls or checks that one request makes.
-    calls: usize,
+    signs: Signs,
     pid: Option<u32>,
+}
+
+/// How it shows that a mode is in force.
+#[derive(Clone, Copy)]
+enum Signs {
+    /// So many calls of webhooks by one request.
+    Calls(usize),
+    /// A StatefulSet on node-local storage is refused.
+    Denial,
+    /// A claim without a class gets one.
+    Class,
 }
 
 /// All of them, and the servers that they need.
@@ -62,7 +77,7 @@ impl Modes {
              {apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: \"true\"}}, provisioner: pd.csi.storage.gke.io}\n";
         cluster.kubectl(&["apply", "-f", "-"], objects);
         let mut modes = Modes {
-            modes: vec![Mode { name: NONE.to_owned(), manifest: String::new(), calls: 0, pid: None }],
+            modes: vec![Mode { name: NONE.to_owned(), manifest: String::new(), signs: Signs::Calls(0), pid: None }],
             _servers: Vec::new(),
         };
         for count in [1, 6, 20] {
@@ -75,7 +90,7 @@ impl Modes {
             modes.modes.push(Mode {
                 name: format!("vap-{count}"),
                 manifest: validating_policies(count),
-                calls: count,
+                signs: Signs::Denial,
                 pid: None,
             });
             modes._servers.push(server);
@@ -91,7 +106,7 @@ impl Modes {
             modes.modes.push(Mode {
                 name: format!("map-{count}"),
                 manifest: mutating_policies(count),
-                calls: count,
+                signs: Signs::Class,
                 pid: None,
             });
             modes._servers.push(server);
@@ -126,7 +141,7 @@ impl Modes {
             Calls::Each => policies.iter().map(|(name, _)| format!("/{phase}/policy/{name}")).collect(),
         };
         let manifest = webhooks(cluster, server, phase, &paths);
-        self.modes.push(Mode { name, manifest, calls: paths.len(), pid: Some(server.pid()) });
+        self.modes.push(Mode { name, manifest, signs: Signs::Calls(paths.len()), pid: Some(server.pid()) });
     }
 
     /// The whole baseline: both phases and both failure policies, as the controller registers them.
@@ -139,7 +154,12 @@ impl Modes {
             webhooks(cluster, &server, "validate", &validating),
             webhooks(cluster, &server, "mutate", &["/mutate/fail".to_owned()])
         );
-        self.modes.push(Mode { name: "portcullis-all".to_owned(), manifest, calls: 3, pid: Some(server.pid()) });
+        self.modes.push(Mode {
+            name: "portcullis-all".to_owned(),
+            manifest,
+            signs: Signs::Calls(3),
+            pid: Some(server.pid()),
+        });
         self._servers.push(server);
     }
 }
@@ -156,7 +176,11 @@ impl Mode {
             return;
         }
         cluster.kubectl(&["create", "-f", "-"], &self.manifest);
-        wait_for(&format!("{} to act", self.name), PATIENCE, || calls_of_one(cluster) >= self.calls);
+        wait_for(&format!("{} to act", self.name), PATIENCE, || self.shows(cluster));
+        if !matches!(self.signs, Signs::Calls(_)) {
+            // The first policy acts; the others come with it, one after the other.
+            std::thread::sleep(SETTLING);
+        }
     }
 
     /// Takes it away.
@@ -165,27 +189,33 @@ impl Mode {
             return;
         }
         cluster.kubectl(&["delete", "-f", "-"], &self.manifest);
-        wait_for(&format!("the end of {}", self.name), PATIENCE, || calls_of_one(cluster) == 0);
+        wait_for(&format!("the end of {}", self.name), PATIENCE, || !self.shows(cluster));
+    }
+
+    fn shows(&self, cluster: &Cluster) -> bool {
+        match self.signs {
+            Signs::Calls(count) => calls_of_one(cluster) >= count,
+            Signs::Denial => !try_one(cluster, &crate::load::DATABASE.replace(CLAIM, LOCAL_CLAIM)).0,
+            Signs::Class => try_one(cluster, crate::load::DATABASE).1.contains("standard"),
+        }
     }
 }
 
-/// How many calls and checks the API server counts for one StatefulSet.
+/// How many webhook calls the API server counts for one StatefulSet.
 fn calls_of_one(cluster: &Cluster) -> usize {
-    const COUNTED: [&str; 3] = [
-        "apiserver_admission_webhook_request_total",
-        "apiserver_validating_admission_policy_check_total",
-        "apiserver_mutating_admission_policy_check_total",
-    ];
-    let count = || {
-        let metrics = cluster.kubectl(&["get", "--raw=/metrics"], "");
-        let counted = metrics.lines().filter(|line| COUNTED.iter().any(|name| line.starts_with(name)));
-        counted.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>()
-    };
+    let count = || cluster.webhook_calls().made;
     let before = count();
-    cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], crate::load::DATABASE);
+    try_one(cluster, crate::load::DATABASE);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count that only grows")]
     let made = (count() - before) as usize;
     made
+}
+
+/// Whether a dry run passes, and the object's class after it.
+fn try_one(cluster: &Cluster, object: &str) -> (bool, String) {
+    let class = "-o=jsonpath={.spec.volumeClaimTemplates[0].spec.storageClassName}";
+    let said = cluster.try_kubectl(&["create", "--dry-run=server", class, "-f", "-"], object);
+    (said.well(), said.output)
 }
 
 fn copies(policy: &'static str, count: usize) -> Vec<(String, &'static str)> {

@@ -12,10 +12,12 @@ mod controller;
 pub mod crd;
 mod documents;
 mod election;
+pub mod lint;
 mod live;
 mod mirror;
 mod names;
 pub mod rbac;
+pub mod registrations;
 mod replica;
 pub mod webhooks;
 

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod controller;
 pub mod explain;
+mod installation;
 pub mod manifests;
 pub mod output;
 pub mod pages;

@@ -73,6 +73,8 @@ pub struct Config {
     pub cluster: Vec<PathBuf>,
     /// Folder for compiled policies; None: none is kept.
     pub cache: Option<PathBuf>,
+    /// Folder of policies that were compiled beforehand.
+    pub precompiled: Option<PathBuf>,
 }
 
 /// What is logged and how: needed before all else.
@@ -216,6 +218,7 @@ impl Config {
             policies: (!settings.policy.is_empty()).then_some(settings.policy),
             cluster: settings.cluster,
             cache: settings.cache.or_else(default_cache),
+            precompiled: settings.precompiled,
         };
         Ok((config, log))
     }
@@ -245,6 +248,7 @@ impl ServeSettings {
             policy: list(self.policy, below.policy),
             cluster: list(self.cluster, below.cluster),
             cache: self.cache.or(below.cache),
+            precompiled: self.precompiled.or(below.precompiled),
             address: self.address.or(below.address),
             port: self.port.or(below.port),
             metrics_address: self.metrics_address.or(below.metrics_address),
@@ -332,6 +336,7 @@ impl ServeSettings {
             &mut self.connection.kubeconfig,
             &mut self.connection.modules,
             &mut self.cache,
+            &mut self.precompiled,
             &mut self.tls_cert,
             &mut self.tls_key,
             &mut self.client_ca,

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Policies(policies) => cmd::policies::run(policies, color),
         Command::Explain(explain) => cmd::explain::run(explain, color),
         Command::Manifests(manifests) => cmd::manifests::run(manifests),
+        Command::Precompile(precompile) => cmd::precompile::run(precompile),
         Command::Completions(completions) => cmd::pages::completions(completions),
         Command::Man(man) => cmd::pages::man(man),
     };

@@ -48,20 +48,30 @@ pub(crate) fn run_engine(instances: u32) -> wasmtime::Result<Engine> {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
-    let mut config = shared_config();
+    let mut config = shared_config()?;
     config.cranelift_opt_level(OptLevel::Speed).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
 
 /// The engine that loads: its code runs a few times and is thrown away.
 pub(crate) fn load_engine() -> wasmtime::Result<Engine> {
-    let mut config = shared_config();
+    let mut config = shared_config()?;
     config.cranelift_opt_level(OptLevel::None).allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config)
 }
 
-fn shared_config() -> Config {
+/// For every CPU of this architecture, not for this one's extensions: what was
+/// compiled when an image was built runs on every node. `docs/performance.md`
+/// has what that costs.
+fn portable() -> wasmtime::Result<Config> {
     let mut config = Config::new();
+    // Naming a target, be it the host's, keeps wasmtime from asking the CPU.
+    config.target(&target_lexicon::Triple::host().to_string())?;
+    Ok(config)
+}
+
+fn shared_config() -> wasmtime::Result<Config> {
+    let mut config = portable()?;
     config
         .epoch_interruption(true)
         .concurrency_support(false)
@@ -76,7 +86,7 @@ fn shared_config() -> Config {
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         .wasm_extended_const(false);
-    config
+    Ok(config)
 }
 
 #[cfg(test)]

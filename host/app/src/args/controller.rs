@@ -42,6 +42,10 @@ pub struct ControllerArguments {
     #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", hide_env_values = true)]
     pub cache: Option<PathBuf>,
 
+    /// Folder of policies that were compiled beforehand, as `portcullis precompile` makes it; only read [default: none]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_PRECOMPILED")]
+    pub precompiled: Option<PathBuf>,
+
     /// How log lines are written [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "PORTCULLIS_LOG_FORMAT", help_heading = "Logs")]
     pub log_format: Option<LogFormat>,

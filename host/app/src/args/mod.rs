@@ -9,6 +9,7 @@ mod manifests;
 mod output;
 mod pages;
 mod policies;
+mod precompile;
 mod serve;
 
 pub use check::{CheckArguments, WriteOperation};
@@ -19,6 +20,7 @@ pub use manifests::{Manifests, ManifestsArguments};
 pub use output::{CheckFormat, FailOn, OutputArguments};
 pub use pages::{CompletionsArguments, ManArguments};
 pub use policies::{LoadArguments, PoliciesArguments, PoliciesFormat};
+pub use precompile::PrecompileArguments;
 pub use serve::{LogFormat, ServeArguments, ServeSettings};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -57,6 +59,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Print what has to be in a cluster: custom resources, roles, webhooks
     Manifests(ManifestsArguments),
+    /// Compile policies beforehand, for an image to bring along
+    Precompile(PrecompileArguments),
     /// Print a shell's completions
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder

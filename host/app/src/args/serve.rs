@@ -76,6 +76,10 @@ pub struct ServeSettings {
     #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", hide_env_values = true, help_heading = "Policies")]
     pub cache: Option<PathBuf>,
 
+    /// Folder of policies that were compiled beforehand, as `portcullis precompile` makes it; only read [default: none]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_PRECOMPILED", help_heading = "Policies")]
+    pub precompiled: Option<PathBuf>,
+
     /// Address of the webhook [default: every address]
     #[arg(long, value_name = "IP", env = "PORTCULLIS_ADDRESS", help_heading = "Addresses")]
     pub address: Option<IpAddr>,

@@ -32,6 +32,7 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     let config = config(arguments, &cluster)?;
     let engine = Engine::new(EngineConfig {
         cache_dir: arguments.cache.clone().or_else(default_cache),
+        precompiled_dir: arguments.precompiled.clone(),
         ..EngineConfig::default()
     })?;
     let loader = StoreLoader(Store::to_describe(Sources::of_cluster(cluster.objects.clone()), engine));

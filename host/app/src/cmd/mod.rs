@@ -8,6 +8,7 @@ pub mod manifests;
 pub mod output;
 pub mod pages;
 pub mod policies;
+pub mod precompile;
 pub mod serve;
 
 use std::process::ExitCode;

@@ -20,7 +20,7 @@ use crate::args::ServeArguments;
 use crate::certs::Certificates;
 use crate::config::Config;
 use crate::server;
-use crate::store::{self, Connected, Snapshots, Sources, Store, Surroundings};
+use crate::store::{self, Connected, Proposals, Snapshots, Sources, Store, Surroundings};
 use crate::telemetry::{self, Metrics};
 
 /// For the last write to this replica's Lease.
@@ -51,13 +51,17 @@ async fn serve(config: Config) -> Result<ExitCode> {
     };
     sources.exist().map_err(|problem| anyhow!("{problem}"))?;
     let certificates = Arc::new(Certificates::load(&config.certificates, config.client_ca.clone())?);
-    let engine = Engine::new(EngineConfig { cache_dir: config.cache.clone(), ..EngineConfig::default() })?;
+    let (cache_dir, precompiled_dir) = (config.cache.clone(), config.precompiled.clone());
+    let engine = Engine::new(EngineConfig { cache_dir, precompiled_dir, ..EngineConfig::default() })?;
     if let CacheState::Refused { folder, reason } = engine.cache() {
         tracing::warn!(folder = %folder.display(), reason, "compiled policies are not kept");
     }
     let (surroundings, lease) = surroundings(&config).await?;
     let (metrics, snapshots) = (Arc::new(Metrics::new()), Arc::new(Snapshots::default()));
-    let mut running = server::start(&config.server, certificates.clone(), snapshots.clone(), metrics.clone()).await?;
+    let objects = config.kubernetes.as_ref().map(|kubernetes| kubernetes.objects.clone()).unwrap_or_default();
+    let proposals = Arc::new(Proposals::new(objects, engine.clone()));
+    let server = server::start(&config.server, certificates.clone(), snapshots.clone(), proposals, metrics.clone());
+    let mut running = server.await?;
     if let Some(pem) = &running.ca_pem {
         print_ca(pem);
     }

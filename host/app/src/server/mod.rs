@@ -14,6 +14,7 @@ mod deadline;
 mod listen;
 mod paths;
 mod probes;
+mod proposal;
 mod ready;
 mod turns;
 
@@ -28,7 +29,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::certs::Certificates;
 use crate::config::{Listen, ServerConfig};
-use crate::store::Snapshots;
+use crate::store::{Proposals, Snapshots};
 use crate::telemetry::Metrics;
 
 use admission::Admission;
@@ -102,6 +103,7 @@ pub async fn start(
     config: &ServerConfig,
     certificates: Arc<Certificates>,
     snapshots: Arc<Snapshots>,
+    proposals: Arc<Proposals>,
     metrics: Arc<Metrics>,
 ) -> Result<Running, StartError> {
     let listener = bind(&config.listen, "the webhook", "--port").await?;
@@ -110,7 +112,7 @@ pub async fn start(
     let ready = Arc::new(Ready::new(snapshots.clone()));
     let ca_pem = certificates.ca_pem().map(str::to_owned);
 
-    let admission = Arc::new(Admission::new(config, snapshots, metrics.clone(), ready.clone()));
+    let admission = Arc::new(Admission::new(config, snapshots, metrics.clone(), ready.clone(), proposals));
     let router = Router::new().fallback(admission::answer).with_state(admission);
     let bounds = Bounds { header_timeout: config.header_timeout, idle_timeout: config.idle_timeout };
     let transport = Transport::Tls { certificates, handshake_timeout: config.handshake_timeout };

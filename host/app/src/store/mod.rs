@@ -16,6 +16,7 @@ mod cluster;
 mod connected;
 mod documents;
 mod follow;
+mod proposals;
 mod settings;
 mod snapshots;
 mod tenants;
@@ -36,6 +37,7 @@ use portcullis_bundle::Set;
 pub use cluster::{ClusterError, cluster};
 pub use connected::Connected;
 pub use follow::{Surroundings, follow};
+pub use proposals::{Opinion, Proposals};
 pub use snapshots::{Current, Snapshots};
 pub use tenants::{MAX_TENANT_POLICIES, TenantRules};
 
@@ -176,6 +178,11 @@ impl Sources {
 /// Whether this names a built-in set rather than a file or folder.
 pub fn is_builtin(path: &Path) -> bool {
     builtin(path).is_some()
+}
+
+/// The built-in sets, as `--policy` names them.
+pub fn builtin_sets() -> Vec<PathBuf> {
+    portcullis_bundle::sets().iter().map(|set| PathBuf::from(format!("{BUILTIN}{}", set.name))).collect()
 }
 
 /// The name of the built-in set that is meant; `./builtin/x` is a path.

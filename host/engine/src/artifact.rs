@@ -4,10 +4,14 @@
 //! ```text
 //! <cache>/<key>.json           a digest, then a record as JSON; keyed by what went in
 //! <cache>/<digest>.cwasm       compiled code; named by what is in it
+//! <precompiled>/…              the same, read only: what an image brings along
 //! ```
-//! The folder is private (its owner is this process's user, its mode 0700), a
+//! The cache is private (its owner is this process's user, its mode 0700), a
 //! file appears whole or not at all, and nothing is believed whose digest
-//! doesn't fit. This is the one place with `unsafe`: mapped code is run.
+//! doesn't fit. What comes along was made by another process, often on another
+//! machine: it is looked at where the cache has nothing, and believed only where
+//! nobody but root and this user can write to it. This is the one place with
+//! `unsafe`: mapped code is run.
 
 #![allow(unsafe_code, reason = "mapping compiled code is the purpose of this file: see `map`")]
 
@@ -25,15 +29,29 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::engine::Cpu;
+
 /// To be raised when what is kept, or how a snapshot is taken, changes.
 const FORMAT: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"), " 3");
+/// Stands for the engine where code is for any CPU: see [`Cpu::Baseline`].
+const BASELINE: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"), " 3 baseline");
 /// Files that nothing has used for so long are removed.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Where compiled policies are kept.
 pub(crate) struct Cache {
     state: CacheState,
+    precompiled: Option<PathBuf>,
     compatibility: String,
+}
+
+/// Names a record by all that it depends on: in the cache, where that is this
+/// engine down to its CPU, and among what came along, where it isn't: wasmtime
+/// itself checks whether that code can run here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    own: String,
+    shipped: String,
 }
 
 /// What became of the cache folder.
@@ -53,11 +71,15 @@ pub enum CacheState {
 }
 
 impl Cache {
-    /// Opens or makes the folder, for code that `engine` runs.
-    pub(crate) fn open(folder: Option<PathBuf>, engine: &Engine) -> Cache {
+    /// Opens or makes the folder, for code that `engine` runs; `precompiled` is
+    /// one that came along, and is only read.
+    pub(crate) fn open(folder: Option<PathBuf>, precompiled: Option<PathBuf>, cpu: Cpu, engine: &Engine) -> Cache {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let compatibility = format!("{FORMAT} {:016x}", hasher.finish());
+        let compatibility = match cpu {
+            Cpu::Here => format!("{FORMAT} {:016x}", hasher.finish()),
+            Cpu::Baseline => BASELINE.to_owned(),
+        };
         let state = match folder {
             None => CacheState::Off,
             Some(folder) => match private(&folder) {
@@ -68,7 +90,14 @@ impl Cache {
                 }
             },
         };
-        let cache = Cache { state, compatibility };
+        let precompiled = precompiled.filter(|folder| match shipped(folder) {
+            Ok(()) => true,
+            Err(reason) => {
+                tracing::warn!(folder = %folder.display(), reason, "policies are compiled here, not taken from the folder that came along");
+                false
+            }
+        });
+        let cache = Cache { state, precompiled, compatibility };
         cache.prune();
         cache
     }
@@ -77,28 +106,46 @@ impl Cache {
         &self.state
     }
 
-    /// Names a record by all that it depends on.
-    pub(crate) fn key(&self, what: &str, parts: &[&[u8]]) -> String {
-        let mut all: Vec<&[u8]> = vec![self.compatibility.as_bytes(), what.as_bytes()];
-        all.extend(parts);
-        sha256(&all)
+    /// The key of what these parts give.
+    pub(crate) fn key(&self, what: &str, parts: &[&[u8]]) -> Key {
+        let named = |compatibility: &str| {
+            let mut all: Vec<&[u8]> = vec![compatibility.as_bytes(), what.as_bytes()];
+            all.extend(parts);
+            sha256(&all)
+        };
+        Key { own: named(&self.compatibility), shipped: named(BASELINE) }
     }
 
     /// The record of that key, if it is there and whole.
-    pub(crate) fn record<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let path = self.path(key, "json")?;
-        let content = fs::read(&path).ok()?;
-        let record = parse_record(&content);
-        match &record {
-            Some(_) => touch(&path),
-            None => tracing::warn!(file = %path.display(), "a damaged cache file is made anew"),
+    pub(crate) fn record<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
+        self.found([&key.own, &key.shipped], "json", parse_record).map(|(_, record)| record)
+    }
+
+    /// What `read` makes of the first file of these names: of the cache's, else
+    /// of the one that came along.
+    fn found<T>(&self, names: [&str; 2], extension: &str, read: impl Fn(&[u8]) -> Option<T>) -> Option<(PathBuf, T)> {
+        let [own, shipped] = names;
+        if let Some(path) = self.path(own, extension)
+            && let Ok(content) = fs::read(&path)
+        {
+            if let Some(found) = read(&content) {
+                touch(&path);
+                return Some((path, found));
+            }
+            tracing::warn!(file = %path.display(), "a damaged cache file is made anew");
         }
-        record
+        let path = self.precompiled.as_ref()?.join(shipped).with_extension(extension);
+        let content = fs::read(&path).ok()?;
+        let found = not_others_to_write(&path).ok().and_then(|()| read(&content));
+        if found.is_none() {
+            tracing::warn!(file = %path.display(), "a file that came along is damaged or others may write it; it is made anew");
+        }
+        Some((path, found?))
     }
 
     /// Keeps a record. That it can't be kept is said, and no more.
-    pub(crate) fn keep_record<T: Serialize>(&self, key: &str, record: &T) {
-        let Some(path) = self.path(key, "json") else { return };
+    pub(crate) fn keep_record<T: Serialize>(&self, key: &Key, record: &T) {
+        let Some(path) = self.path(&key.own, "json") else { return };
         let written = serde_json::to_vec(record).map_err(io::Error::from).and_then(|body| {
             let mut content = sha256(&[&body]).into_bytes();
             content.push(b'\n');
@@ -131,13 +178,8 @@ impl Cache {
 
     /// The compiled code of that digest, if it is there and whole.
     pub(crate) fn component(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let path = self.path(digest, "cwasm")?;
-        let content = fs::read(&path).ok()?;
-        if sha256(&[&content]) != digest {
-            tracing::warn!(file = %path.display(), "damaged compiled code is made anew");
-            return None;
-        }
-        touch(&path);
+        let whole = |content: &[u8]| (sha256(&[content]) == digest).then_some(());
+        let (path, ()) = self.found([digest, digest], "cwasm", whole)?;
         map(engine, &path)
     }
 
@@ -180,9 +222,10 @@ fn map(engine: &Engine, path: &Path) -> Option<Component> {
     // `compile` from wasmtime's own output: its name is the digest of its
     // content, checked just now by `component`, and that digest stands in a
     // record that is keyed by the module, its settings and this very engine's
-    // compatibility hash. Only this user can write to the folder (`private`
-    // checked owner and mode), files are put there whole by a rename and never
-    // changed afterwards, so what was checked is what is mapped.
+    // compatibility hash. Only this user can write to the cache (`private`
+    // checked owner and mode), and only root and this user to a folder that came
+    // along (`shipped`); files are put there whole by a rename and never changed
+    // afterwards, so what was checked is what is mapped.
     let component = unsafe { Component::deserialize_file(engine, path) };
     component
         .inspect_err(
@@ -220,6 +263,32 @@ fn private(folder: &Path) -> Result<(), String> {
         Ok(owner) if owner == metadata.uid() => Ok(()),
         Ok(owner) => Err(format!("it belongs to user {}, this process is user {owner}", metadata.uid())),
         Err(error) => Err(format!("can't tell who this process is: {error}")),
+    }
+}
+
+/// Makes sure that what came along is a folder that others can't write to.
+fn shipped(folder: &Path) -> Result<(), String> {
+    let metadata = fs::symlink_metadata(folder).map_err(|error| format!("can't read the folder: {error}"))?;
+    if !metadata.is_dir() {
+        return Err("it is not a folder of its own but a link or a file".to_owned());
+    }
+    not_others_to_write(folder)
+}
+
+/// Root may write anything anyway; who else this process is can't be told
+/// without writing, so a folder of its own counts only where it is private.
+fn not_others_to_write(path: &Path) -> Result<(), String> {
+    const ROOT: u32 = 0;
+    let metadata = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
+    if metadata.mode() & 0o022 != 0 {
+        return Err(format!("its mode is {:04o}, others may write to it; 0755 would do", metadata.mode() & 0o7777));
+    }
+    let private = metadata.mode() & 0o077 == 0;
+    match metadata.uid() {
+        ROOT => Ok(()),
+        // Nobody but its owner can read it, and it can be read: the owner is this user.
+        _ if private => Ok(()),
+        owner => Err(format!("it belongs to user {owner}; it must be root's, or private (0700) to this user")),
     }
 }
 

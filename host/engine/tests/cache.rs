@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use common::{MINIMAL, UNLABELLED, configure, engine_with, review};
-use portcullis_engine::{CacheState, Engine, EngineConfig};
+use portcullis_engine::{CacheState, Cpu, Engine, EngineConfig};
 use serde_json::json;
 
 /// What happens to a file.
@@ -19,6 +19,11 @@ type Damage = fn(&mut Vec<u8>);
 
 fn cached(folder: &Path) -> Engine {
     engine_with(EngineConfig { cache_dir: Some(folder.to_owned()), ..EngineConfig::default() })
+}
+
+/// What makes code for other machines.
+fn precompiling(folder: &Path) -> Engine {
+    engine_with(EngineConfig { cache_dir: Some(folder.to_owned()), cpu: Cpu::Baseline, ..EngineConfig::default() })
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
@@ -125,4 +130,47 @@ fn files_that_nothing_used_for_long_are_removed() {
     fs::File::create(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     drop(cached(&cache));
     assert!(!old.exists());
+}
+
+#[tokio::test]
+async fn what_came_along_is_used_where_the_cache_has_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shipped, cache) = (folder.path().join("shipped"), folder.path().join("cache"));
+    answers(&precompiling(&shipped)).await;
+    let with = |cache: &Path| {
+        let (cache_dir, precompiled_dir) = (Some(cache.to_owned()), Some(shipped.clone()));
+        engine_with(EngineConfig { cache_dir, precompiled_dir, ..EngineConfig::default() })
+    };
+    answers(&with(&cache)).await;
+    assert!(files(&cache, "cwasm").is_empty() && files(&cache, "json").is_empty(), "nothing had to be made");
+    let other = configure(&with(&cache), MINIMAL, "require-label", json!({"label": "other"}));
+    assert!(review(&other, UNLABELLED).await.outcome.unwrap().findings[0].contains("other"));
+    assert_eq!(inodes(&cache).len(), 1, "what didn't come along is made, and kept in the cache");
+    assert_eq!(inodes(&shipped).len(), 1, "what came along is only read");
+}
+
+#[tokio::test]
+async fn what_came_along_is_not_believed_where_others_may_write() {
+    let cases: [(&str, fn(&Path)); 3] = [
+        ("the folder", |shipped| fs::set_permissions(shipped, Permissions::from_mode(0o777)).unwrap()),
+        ("a file", |shipped| {
+            let file = files(shipped, "cwasm").remove(0);
+            fs::set_permissions(file, Permissions::from_mode(0o666)).unwrap();
+        }),
+        ("another content", |shipped| {
+            let file = files(shipped, "cwasm").remove(0);
+            let mut content = fs::read(&file).unwrap();
+            content[100] ^= 1;
+            fs::write(file, content).unwrap();
+        }),
+    ];
+    for (what, change) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (shipped, cache) = (folder.path().join("shipped"), folder.path().join("cache"));
+        answers(&precompiling(&shipped)).await;
+        change(&shipped);
+        let (cache_dir, precompiled_dir) = (Some(cache.clone()), Some(shipped));
+        answers(&engine_with(EngineConfig { cache_dir, precompiled_dir, ..EngineConfig::default() })).await;
+        assert_eq!(inodes(&cache).len(), 1, "{what}: compiled here");
+    }
 }

@@ -28,6 +28,8 @@ pub use election::Registered;
 pub use live::Live;
 pub use replica::{Identity, PolicyState, ReplicaState, keep_lease};
 
+pub use kube::Client;
+
 use kube::Error;
 use kube::runtime::watcher;
 

@@ -76,6 +76,10 @@ pub struct ServeSettings {
     #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_CACHE", hide_env_values = true, help_heading = "Policies")]
     pub cache: Option<PathBuf>,
 
+    /// Folder of policies that were compiled beforehand, as `portcullis precompile` makes it; only read [default: none]
+    #[arg(long, value_name = "FOLDER", env = "PORTCULLIS_PRECOMPILED", help_heading = "Policies")]
+    pub precompiled: Option<PathBuf>,
+
     /// Address of the webhook [default: every address]
     #[arg(long, value_name = "IP", env = "PORTCULLIS_ADDRESS", help_heading = "Addresses")]
     pub address: Option<IpAddr>,
@@ -99,6 +103,10 @@ pub struct ServeSettings {
     /// Its private key as PEM
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_TLS_KEY", help_heading = "Certificates")]
     pub tls_key: Option<PathBuf>,
+
+    /// Secret in Portcullis's namespace with tls.crt and tls.key, followed: the controller's or cert-manager's
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_TLS_SECRET", help_heading = "Certificates")]
+    pub tls_secret: Option<String>,
 
     /// Further name or address of the self-signed certificate; may be repeated
     #[arg(

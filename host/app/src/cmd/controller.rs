@@ -3,9 +3,10 @@
 use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use portcullis_core::policy::PolicyId;
+use anyhow::{Context, Result, anyhow, bail};
+use portcullis_core::policy::{PolicyId, duration};
 use portcullis_engine::{Engine, EngineConfig};
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{ControllerConfig, LoadedPolicy, Loader, PolicyObject, RunningPolicy};
@@ -32,6 +33,7 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     let config = config(arguments, &cluster)?;
     let engine = Engine::new(EngineConfig {
         cache_dir: arguments.cache.clone().or_else(default_cache),
+        precompiled_dir: arguments.precompiled.clone(),
         ..EngineConfig::default()
     })?;
     let loader = StoreLoader(Store::to_describe(Sources::of_cluster(cluster.objects.clone()), engine));

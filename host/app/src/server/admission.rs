@@ -14,16 +14,18 @@ use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use futures_util::FutureExt;
-use portcullis_core::admit::{self, Admitted, Origin};
+use portcullis_core::admit::{self, Admitted, Origin, Selection, Unreadable};
+use portcullis_core::policy::FailurePolicy;
 use tokio::time::timeout_at;
 
 use super::body::{self, Collected, Memory};
 use super::deadline;
-use super::paths::{self, Route};
+use super::paths::{self, Question, Route};
+use super::proposal;
 use super::ready::Ready;
 use super::turns::Turns;
 use crate::config::ServerConfig;
-use crate::store::Snapshots;
+use crate::store::{Proposals, Snapshots};
 use crate::telemetry::{Metrics, RequestResult, log_decision};
 
 /// What all calls share.
@@ -31,6 +33,8 @@ pub(super) struct Admission {
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) ready: Arc<Ready>,
+    /// Judges policy objects.
+    pub(super) proposals: Arc<Proposals>,
     /// Largest body in bytes.
     pub(super) max_body: usize,
     /// Of all bodies together.
@@ -72,11 +76,13 @@ impl Admission {
         snapshots: Arc<Snapshots>,
         metrics: Arc<Metrics>,
         ready: Arc<Ready>,
+        proposals: Arc<Proposals>,
     ) -> Admission {
         Admission {
             snapshots,
             metrics,
             ready,
+            proposals,
             max_body: config.max_body,
             memory: Memory::of(config.max_body.saturating_mul(BODIES)),
             turns: Turns::new(config.max_requests),
@@ -149,15 +155,24 @@ impl Call<'_> {
     }
 
     async fn judge(&self, body: &[u8]) -> Answer {
-        let owner = &self.route.selection.owner;
-        let Some(_turn) = self.admission.turns.take(owner, self.deadline).await else {
+        match &self.route.question {
+            Question::Policies(selection) => self.ask(selection, body).await,
+            Question::Proposal => match proposal::judge(&self.admission.proposals, body, self.deadline).await {
+                Ok(answered) => Answer::in_band(answered.body, answered.allowed),
+                Err(unreadable) => self.unreadable(&unreadable),
+            },
+        }
+    }
+
+    async fn ask(&self, selection: &Selection, body: &[u8]) -> Answer {
+        let Some(_turn) = self.admission.turns.take(&selection.owner, self.deadline).await else {
             return self.failed(body, "too many reviews at a time; it was not this one's turn within its deadline");
         };
         let Some(current) = self.admission.snapshots.wait(self.deadline).await else {
             return self.failed(body, "policies are still being loaded");
         };
         let request = admit::Request {
-            selection: self.route.selection.clone(),
+            selection: selection.clone(),
             body,
             arrived: self.started,
             deadline: self.deadline,
@@ -166,23 +181,22 @@ impl Call<'_> {
         };
         match admit::admit(&current.snapshot, request).await {
             Ok(admitted) => self.judged(admitted),
-            Err(unreadable) => self.unreadable(&unreadable.to_string()),
+            Err(unreadable) => self.unreadable(&unreadable),
         }
     }
 
     fn judged(&self, admitted: Admitted) -> Answer {
         log_decision(&admitted, self.path, self.started.elapsed());
         self.admission.metrics.decided(&admitted);
-        let result = if admitted.allowed { RequestResult::Allowed } else { RequestResult::Denied };
-        Answer { status: StatusCode::OK, content_type: JSON, body: admitted.body, result }
+        Answer::in_band(admitted.body, admitted.allowed)
     }
 
     /// In-band where the body names a uid, however broken it is elsewhere.
     fn failed(&self, body: &[u8], reason: &str) -> Answer {
-        let selection = &self.route.selection;
-        let group = match self.admission.snapshots.current() {
-            Some(current) => admit::failure_policy(&current.snapshot, selection),
-            None => selection.group.unwrap_or_default(),
+        let group = match (&self.route.question, self.admission.snapshots.current()) {
+            (Question::Policies(selection), Some(current)) => admit::failure_policy(&current.snapshot, selection),
+            (Question::Policies(selection), None) => selection.group.unwrap_or_default(),
+            (Question::Proposal, _) => FailurePolicy::Ignore,
         };
         match admit::refuse_body(body, reason.to_owned(), group) {
             Ok(Admitted { uid, allowed, body, .. }) => {
@@ -190,17 +204,22 @@ impl Call<'_> {
                 tracing::warn!(uid, path = self.path, reason, allowed, micros, "failure policy applied");
                 Answer { status: StatusCode::OK, content_type: JSON, body, result: RequestResult::Failed }
             }
-            Err(unreadable) => self.unreadable(&unreadable.to_string()),
+            Err(unreadable) => self.unreadable(&unreadable),
         }
     }
 
-    fn unreadable(&self, reason: &str) -> Answer {
-        tracing::warn!(path = self.path, reason, "no review in the body");
-        Answer::refuse(StatusCode::BAD_REQUEST, format!("{reason}\n"))
+    fn unreadable(&self, unreadable: &Unreadable) -> Answer {
+        tracing::warn!(path = self.path, reason = %unreadable, "no review in the body");
+        Answer::refuse(StatusCode::BAD_REQUEST, format!("{unreadable}\n"))
     }
 }
 
 impl Answer {
+    fn in_band(body: String, allowed: bool) -> Answer {
+        let result = if allowed { RequestResult::Allowed } else { RequestResult::Denied };
+        Answer { status: StatusCode::OK, content_type: JSON, body, result }
+    }
+
     fn refuse(status: StatusCode, body: String) -> Answer {
         Answer { status, content_type: TEXT, body, result: RequestResult::Refused }
     }

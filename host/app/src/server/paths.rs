@@ -8,21 +8,33 @@ use portcullis_core::policy::{FailurePolicy, PolicyId};
 pub(super) const KNOWN: &str = "known paths: /validate, /validate/fail, /validate/ignore, \
     /validate/policy/NAME, /validate/policy/NAMESPACE/NAME, \
     /validate/namespace/NAMESPACE, /validate/namespace/NAMESPACE/fail, /validate/namespace/NAMESPACE/ignore, \
-    and the same under /mutate";
+    and the same under /mutate; /policies for policy objects themselves";
 
 /// A path that asks something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {
     /// What it asks.
-    pub(super) selection: Selection,
+    pub(super) question: Question,
     /// For metrics: the path without names, of which there could be any number.
     pub(super) label: &'static str,
     /// For metrics: `validate` or `mutate`.
     pub(super) phase: &'static str,
 }
 
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    /// What these policies say of an object.
+    Policies(Selection),
+    /// Whether an object that is a policy would run.
+    Proposal,
+}
+
 /// What a path asks; None where there is no such path.
 pub(super) fn route(path: &str) -> Option<Route> {
+    if path == "/policies" {
+        return Some(Route { question: Question::Proposal, label: "/policies", phase: "validate" });
+    }
     let mut segments = path.strip_prefix('/')?.split('/');
     let (phase, name) = match segments.next()? {
         "validate" => (Phase::Validating, "validate"),
@@ -48,7 +60,7 @@ pub(super) fn route(path: &str) -> Option<Route> {
         }
         _ => return None,
     };
-    Some(Route { selection: Selection { phase, group, owner }, label, phase: name })
+    Some(Route { question: Question::Policies(Selection { phase, group, owner }), label, phase: name })
 }
 
 /// DNS-1123: what a segment of a webhook's path may be.
@@ -86,12 +98,17 @@ mod tests {
             for (prefix, phase) in [("/validate", Phase::Validating), ("/mutate", Phase::Mutating)] {
                 let expected = Selection { phase, group, owner: owner.clone() };
                 assert_eq!(
-                    route(&format!("{prefix}{rest}")).map(|route| route.selection),
-                    Some(expected),
+                    route(&format!("{prefix}{rest}")).map(|route| route.question),
+                    Some(Question::Policies(expected)),
                     "{prefix}{rest}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn policy_objects_have_a_path_of_their_own() {
+        assert_eq!(route("/policies").map(|route| route.question), Some(Question::Proposal));
     }
 
     #[test]
@@ -111,6 +128,7 @@ mod tests {
             "/validate/namespace/shop/policy",
             "/validate/policy/-a",
             "/metrics",
+            "/policies/",
             "/readyz",
             "/validate/policy/a%2Fb",
         ] {

@@ -140,6 +140,11 @@ fn groups(candidates: &[Candidate]) -> Vec<Vec<usize>> {
             }
         }
     }
+    // By name, so that whoever gives the same policies in another order gets the
+    // same code: what was compiled beforehand from a set serves a cluster's objects.
+    for group in &mut groups {
+        group.sort_by(|one, other| candidates[*one].document.id.cmp(&candidates[*other].document.id));
+    }
     groups
 }
 

@@ -16,6 +16,7 @@ mod cluster;
 mod connected;
 mod documents;
 mod follow;
+mod proposals;
 mod settings;
 mod snapshots;
 mod tenants;
@@ -29,13 +30,16 @@ use portcullis_core::admit::Policy;
 use portcullis_core::policy::{PolicyDocument, PolicyId};
 use portcullis_engine::Engine;
 use portcullis_kube::{PolicyObject, PolicyVersion};
+use serde_json::Value;
 
 use documents::{Found, Place};
+use crate::yaml;
 use portcullis_bundle::Set;
 
 pub use cluster::{ClusterError, cluster};
 pub use connected::Connected;
 pub use follow::{Surroundings, follow};
+pub use proposals::{Opinion, Proposals};
 pub use snapshots::{Current, Snapshots};
 pub use tenants::{MAX_TENANT_POLICIES, TenantRules};
 
@@ -176,6 +180,27 @@ impl Sources {
 /// Whether this names a built-in set rather than a file or folder.
 pub fn is_builtin(path: &Path) -> bool {
     builtin(path).is_some()
+}
+
+/// The documents of a built-in set, as JSON that a cluster takes as objects.
+///
+/// # Errors
+/// Names the sets that there are.
+pub fn builtin_documents(set: &Path) -> Result<Vec<Value>, Problem> {
+    let sources = Sources::of_flags(std::slice::from_ref(&set.to_owned()));
+    sources.exist()?;
+    let [Source::Set(found)] = &sources.0[..] else {
+        let reason = "is no built-in set; name one such as builtin/baseline".to_owned();
+        return Err(Problem { file: set.display().to_string(), line: None, policy: None, reason, kept: false });
+    };
+    let contents = yaml::read(found.name, found.documents.as_bytes());
+    // The sets are part of this program, and a test loads each.
+    Ok(contents.documents.iter().filter_map(|document| serde_json::from_str(&document.json).ok()).collect())
+}
+
+/// The built-in sets, as `--policy` names them.
+pub fn builtin_sets() -> Vec<PathBuf> {
+    portcullis_bundle::sets().iter().map(|set| PathBuf::from(format!("{BUILTIN}{}", set.name))).collect()
 }
 
 /// The name of the built-in set that is meant; `./builtin/x` is a path.

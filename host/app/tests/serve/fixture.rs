@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use portcullis::certs::Certificates;
 use portcullis::config::{CertificateSource, Listen, ServerConfig};
 use portcullis::server::{self, Running};
-use portcullis::store::Snapshots;
+use portcullis::store::{ObjectSource, Proposals, Snapshots};
 use portcullis::telemetry::Metrics;
 use portcullis_core::admit::{Policy, Snapshot};
 use portcullis_core::contract::{Description, MatchRule, Phase, RawReview, Reach, Rule, Scope, Severity};
@@ -18,6 +18,7 @@ use portcullis_core::evaluate::{Call, Evaluate, Evaluation, Failure};
 use portcullis_core::matching::Matcher;
 use portcullis_core::objects::NoCluster;
 use portcullis_core::policy::{FailurePolicy, PolicyDocument, PolicyId, PolicySpec};
+use portcullis_engine::{Engine, EngineConfig};
 use serde_json::{Value, json};
 
 /// What a policy does.
@@ -112,6 +113,16 @@ pub fn self_signed() -> CertificateSource {
     CertificateSource::SelfSigned { names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()] }
 }
 
+/// One for all tests: an engine reserves address space.
+fn proposals() -> Arc<Proposals> {
+    static PROPOSALS: OnceLock<Arc<Proposals>> = OnceLock::new();
+    let make = || {
+        let engine = Engine::new(EngineConfig { instances: 1, ..EngineConfig::default() }).unwrap();
+        Arc::new(Proposals::new(ObjectSource::default(), engine))
+    };
+    PROPOSALS.get_or_init(make).clone()
+}
+
 /// A server and what it shares with the test.
 pub struct Server {
     pub running: Running,
@@ -127,7 +138,8 @@ impl Server {
 
     pub async fn with(config: ServerConfig, snapshots: Snapshots, certificates: Arc<Certificates>) -> Server {
         let (snapshots, metrics) = (Arc::new(snapshots), Arc::new(Metrics::new()));
-        let running = server::start(&config, certificates, snapshots.clone(), metrics.clone()).await.unwrap();
+        let running = server::start(&config, certificates, snapshots.clone(), proposals(), metrics.clone());
+        let running = running.await.unwrap();
         Server { running, snapshots, metrics }
     }
 

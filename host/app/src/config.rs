@@ -130,6 +130,11 @@ pub enum CertificateSource {
         /// The key as PEM.
         key: PathBuf,
     },
+    /// From a Secret of the cluster, swapped live.
+    Secret {
+        /// In Portcullis's namespace.
+        name: String,
+    },
     /// Made at start-up for these names.
     SelfSigned {
         /// DNS names and addresses.
@@ -183,7 +188,17 @@ impl Config {
     fn from_settings(settings: ServeSettings) -> Result<(Config, LogConfig)> {
         let server = server(&settings)?;
         let log = LogConfig { format: settings.log_format.unwrap_or_default(), filter: settings.log };
+        let given = settings.tls_cert.is_some() || settings.tls_key.is_some() || !settings.tls_san.is_empty();
+        if settings.tls_secret.is_some() && (given || !settings.kubernetes) {
+            bail!(
+                "--tls-secret takes the certificate from a Secret of the cluster; it needs --kubernetes, \
+                 and none of --tls-cert, --tls-key and --tls-san"
+            );
+        }
         let certificates = match (settings.tls_cert, settings.tls_key) {
+            _ if settings.tls_secret.is_some() => {
+                CertificateSource::Secret { name: settings.tls_secret.unwrap_or_default() }
+            }
             (Some(certificate), Some(key)) => {
                 if !settings.tls_san.is_empty() {
                     bail!(
@@ -256,6 +271,7 @@ impl ServeSettings {
             tls_cert: self.tls_cert.or(below.tls_cert),
             tls_key: self.tls_key.or(below.tls_key),
             tls_san: list(self.tls_san, below.tls_san),
+            tls_secret: self.tls_secret.or(below.tls_secret),
             client_ca: self.client_ca.or(below.client_ca),
             max_body: self.max_body.or(below.max_body),
             max_connections: self.max_connections.or(below.max_connections),

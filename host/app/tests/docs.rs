@@ -30,26 +30,54 @@ fn the_command_lines_page_is_current() {
     assert!(found == page, "docs/cli.md is not what the command line says of itself (BLESS=1 writes it)");
 }
 
+/// What a subcommand of the program prints.
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .env_clear()
+        .env("PORTCULLIS_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Holds files below `deploy` to what the program prints.
+fn current(made_by: &str, printed: &str, files: &[&str]) {
+    let expected = format!("# made by `portcullis {made_by}`: BLESS=1 cargo test -p portcullis --test docs\n{printed}");
+    for name in files {
+        let file = docs().join("../deploy").join(name);
+        if bless() {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, &expected).unwrap();
+        }
+        let found = fs::read_to_string(&file).unwrap_or_default();
+        assert!(found == expected, "deploy/{name} is not what `portcullis {made_by}` prints (BLESS=1 writes it)");
+    }
+}
+
 #[test]
 fn the_definitions_in_deploy_are_current() {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_portcullis")).args(["manifests", "crds"]).env_clear().output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed = printed(&["manifests", "crds"]);
     let definitions: Vec<&str> = printed.split("---\n").collect();
-    let folder = docs().join("../deploy/crds");
-    for (name, definition) in ["clusterpolicies.yaml", "policies.yaml"].iter().zip(&definitions) {
-        let definition = format!(
-            "# made by `portcullis manifests crds`: BLESS=1 cargo test -p portcullis --test docs\n{definition}"
-        );
-        if bless() {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join(name), &definition).unwrap();
-        }
-        let found = fs::read_to_string(folder.join(name)).unwrap_or_default();
-        assert!(found == definition, "deploy/crds/{name} is not what the types say (BLESS=1 writes it)");
-    }
     assert_eq!(definitions.len(), 2);
+    for (name, definition) in ["clusterpolicies.yaml", "policies.yaml"].iter().zip(&definitions) {
+        current(
+            "manifests crds",
+            definition,
+            &[&format!("crds/{name}"), &format!("helm/portcullis/files/crds/{name}")],
+        );
+    }
+}
+
+/// One set of roles serves both sets of policies.
+#[test]
+fn the_roles_in_deploy_are_current() {
+    let of = |set: &str| printed(&["manifests", "rbac", "--policy", set]);
+    let baseline = of("builtin/baseline");
+    assert!(baseline == of("builtin/strict"), "the strict set needs other roles than the baseline");
+    let files = ["kustomize/base/rbac.yaml", "helm/portcullis/files/rbac.yaml"];
+    current("manifests rbac --policy builtin/baseline", &baseline, &files);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use portcullis_core::cluster::{Budget, Scoped};
 use portcullis_core::contract::{Configuration, Operation};
 use portcullis_core::evaluate::Call;
 use portcullis_core::objects::Objects;
-use portcullis_engine::{Configured, Engine, EngineConfig, Limits};
+use portcullis_engine::{Configured, Cpu, Engine, EngineConfig, Limits};
 
 const MINIMAL: &[u8] = include_bytes!("../../../tests/guests/minimal-0.1.0.wasm");
 const LIMITS: Limits = Limits { timeout: Duration::from_millis(200), memory: 64 * 1024 * 1024 };
@@ -56,6 +56,12 @@ fn instance(criterion: &mut Criterion) {
     });
     group.bench_function("3 KB object parsed", |bencher| {
         bencher.to_async(&runtime).iter(|| review(&policy, Operation::Create, Some(&large)));
+    });
+    // What an image brings along: the aim is within 5 % of code for this very CPU.
+    let baseline = Engine::new(EngineConfig { cpu: Cpu::Baseline, ..EngineConfig::default() }).unwrap();
+    let portable = configured(&baseline, "require-label");
+    group.bench_function("3 KB object parsed, code for any CPU", |bencher| {
+        bencher.to_async(&runtime).iter(|| review(&portable, Operation::Create, Some(&large)));
     });
     group.bench_function("one look-up", |bencher| {
         let claim = r#"{"spec":{"storageClassName":"fast"}}"#;

@@ -29,8 +29,12 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::engine::Cpu;
+
 /// To be raised when what is kept, or how a snapshot is taken, changes.
 const FORMAT: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"), " 3");
+/// Stands for the engine where code is for any CPU: see [`Cpu::Baseline`].
+const BASELINE: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"), " 3 baseline");
 /// Files that nothing has used for so long are removed.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -39,6 +43,15 @@ pub(crate) struct Cache {
     state: CacheState,
     precompiled: Option<PathBuf>,
     compatibility: String,
+}
+
+/// Names a record by all that it depends on: in the cache, where that is this
+/// engine down to its CPU, and among what came along, where it isn't: wasmtime
+/// itself checks whether that code can run here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    own: String,
+    shipped: String,
 }
 
 /// What became of the cache folder.
@@ -60,10 +73,13 @@ pub enum CacheState {
 impl Cache {
     /// Opens or makes the folder, for code that `engine` runs; `precompiled` is
     /// one that came along, and is only read.
-    pub(crate) fn open(folder: Option<PathBuf>, precompiled: Option<PathBuf>, engine: &Engine) -> Cache {
+    pub(crate) fn open(folder: Option<PathBuf>, precompiled: Option<PathBuf>, cpu: Cpu, engine: &Engine) -> Cache {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let compatibility = format!("{FORMAT} {:016x}", hasher.finish());
+        let compatibility = match cpu {
+            Cpu::Here => format!("{FORMAT} {:016x}", hasher.finish()),
+            Cpu::Baseline => BASELINE.to_owned(),
+        };
         let state = match folder {
             None => CacheState::Off,
             Some(folder) => match private(&folder) {
@@ -90,22 +106,26 @@ impl Cache {
         &self.state
     }
 
-    /// Names a record by all that it depends on.
-    pub(crate) fn key(&self, what: &str, parts: &[&[u8]]) -> String {
-        let mut all: Vec<&[u8]> = vec![self.compatibility.as_bytes(), what.as_bytes()];
-        all.extend(parts);
-        sha256(&all)
+    /// The key of what these parts give.
+    pub(crate) fn key(&self, what: &str, parts: &[&[u8]]) -> Key {
+        let named = |compatibility: &str| {
+            let mut all: Vec<&[u8]> = vec![compatibility.as_bytes(), what.as_bytes()];
+            all.extend(parts);
+            sha256(&all)
+        };
+        Key { own: named(&self.compatibility), shipped: named(BASELINE) }
     }
 
     /// The record of that key, if it is there and whole.
-    pub(crate) fn record<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        self.found(key, "json", parse_record).map(|(_, record)| record)
+    pub(crate) fn record<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
+        self.found([&key.own, &key.shipped], "json", parse_record).map(|(_, record)| record)
     }
 
-    /// What `read` makes of the first file of that name: of the cache's, else of
-    /// the one that came along.
-    fn found<T>(&self, name: &str, extension: &str, read: impl Fn(&[u8]) -> Option<T>) -> Option<(PathBuf, T)> {
-        if let Some(path) = self.path(name, extension)
+    /// What `read` makes of the first file of these names: of the cache's, else
+    /// of the one that came along.
+    fn found<T>(&self, names: [&str; 2], extension: &str, read: impl Fn(&[u8]) -> Option<T>) -> Option<(PathBuf, T)> {
+        let [own, shipped] = names;
+        if let Some(path) = self.path(own, extension)
             && let Ok(content) = fs::read(&path)
         {
             if let Some(found) = read(&content) {
@@ -114,7 +134,7 @@ impl Cache {
             }
             tracing::warn!(file = %path.display(), "a damaged cache file is made anew");
         }
-        let path = self.precompiled.as_ref()?.join(name).with_extension(extension);
+        let path = self.precompiled.as_ref()?.join(shipped).with_extension(extension);
         let content = fs::read(&path).ok()?;
         let found = not_others_to_write(&path).ok().and_then(|()| read(&content));
         if found.is_none() {
@@ -124,8 +144,8 @@ impl Cache {
     }
 
     /// Keeps a record. That it can't be kept is said, and no more.
-    pub(crate) fn keep_record<T: Serialize>(&self, key: &str, record: &T) {
-        let Some(path) = self.path(key, "json") else { return };
+    pub(crate) fn keep_record<T: Serialize>(&self, key: &Key, record: &T) {
+        let Some(path) = self.path(&key.own, "json") else { return };
         let written = serde_json::to_vec(record).map_err(io::Error::from).and_then(|body| {
             let mut content = sha256(&[&body]).into_bytes();
             content.push(b'\n');
@@ -159,7 +179,7 @@ impl Cache {
     /// The compiled code of that digest, if it is there and whole.
     pub(crate) fn component(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let whole = |content: &[u8]| (sha256(&[content]) == digest).then_some(());
-        let (path, ()) = self.found(digest, "cwasm", whole)?;
+        let (path, ()) = self.found([digest, digest], "cwasm", whole)?;
         map(engine, &path)
     }
 

@@ -19,6 +19,7 @@ use portcullis_core::view::UnitedViews;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
+use crate::artifact::Key;
 use crate::describe::description;
 use crate::engine::{MAX_MEMORY, Shared};
 use crate::evaluator::{Evaluator, Together};
@@ -258,7 +259,7 @@ impl Module {
         setups.collect()
     }
 
-    fn kept(&self, key: &str) -> Option<Made> {
+    fn kept(&self, key: &Key) -> Option<Made> {
         let Shared { cache, run, .. } = &*self.inner.shared;
         let record: Record = cache.record(key)?;
         let component = cache.component(run, &record.artifact)?;
@@ -266,7 +267,7 @@ impl Module {
     }
 
     /// Configures, takes a snapshot where that can be done, compiles and proves.
-    fn make(&self, key: &str, setups: &Arc<[Setup]>) -> Result<Made, ConfigureError> {
+    fn make(&self, key: &Key, setups: &Arc<[Setup]>) -> Result<Made, ConfigureError> {
         let shared = &self.inner.shared;
         let loadable = self.inner.loadable()?;
         let taken = block_on(snapshot::take(shared, &loadable, setups));

@@ -32,6 +32,17 @@ const TICK: Duration = Duration::from_millis(10);
 /// Time that `describe`, `configure` and a warm-up may each run.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What policies that run are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cpu {
+    /// This machine's, with all that it can do.
+    #[default]
+    Here,
+    /// Any of this architecture that isn't ten years old, so that the code can be
+    /// taken to other machines.
+    Baseline,
+}
+
 /// How an [`Engine`] is set up.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -39,6 +50,8 @@ pub struct EngineConfig {
     pub cache_dir: Option<PathBuf>,
     /// A cache that came along with the program, made by another process; only read.
     pub precompiled_dir: Option<PathBuf>,
+    /// What policies are compiled for.
+    pub cpu: Cpu,
     /// Instances that may exist at the same time.
     pub instances: u32,
     /// How often a running policy's time is looked at.
@@ -87,7 +100,7 @@ pub enum EngineError {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        EngineConfig { cache_dir: None, precompiled_dir: None, instances: INSTANCES, tick: TICK, load_timeout: LOAD_TIMEOUT }
+        EngineConfig { cache_dir: None, precompiled_dir: None, cpu: Cpu::Here, instances: INSTANCES, tick: TICK, load_timeout: LOAD_TIMEOUT }
     }
 }
 
@@ -95,14 +108,14 @@ impl Engine {
     /// An engine and its thread. A cache folder that can't be trusted is not an
     /// error: see [`Engine::cache`].
     pub fn new(config: EngineConfig) -> Result<Engine, EngineError> {
-        let EngineConfig { cache_dir, precompiled_dir, instances, tick, load_timeout } = config;
+        let EngineConfig { cache_dir, precompiled_dir, cpu, instances, tick, load_timeout } = config;
         let set = |source: wasmtime::Error| EngineError::Set { instances, source: source.into_boxed_dyn_error() };
-        let run = compile::run_engine(instances).map_err(set)?;
+        let run = compile::run_engine(instances, cpu).map_err(set)?;
         let load = compile::load_engine().map_err(set)?;
         let run_linker = imports::linker(&run).map_err(set)?;
         let load_linker = imports::linker(&load).map_err(set)?;
         let epochs = EpochThread::start(vec![run.clone(), load.clone()], tick).map_err(EngineError::Thread)?;
-        let cache = Cache::open(cache_dir, precompiled_dir, &run);
+        let cache = Cache::open(cache_dir, precompiled_dir, cpu, &run);
         let slots = Semaphore::new(instances as usize);
         Ok(Engine {
             shared: Arc::new(Shared { run, load, run_linker, load_linker, cache, epochs, tick, load_timeout, slots }),

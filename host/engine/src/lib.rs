@@ -31,7 +31,7 @@ mod wait;
 
 pub use artifact::CacheState;
 pub use configure::{ConfigureError, Configured, Limits, Misfit};
-pub use engine::{Engine, EngineConfig, EngineError, MAX_MEMORY};
+pub use engine::{Cpu, Engine, EngineConfig, EngineError, MAX_MEMORY};
 pub use intake::{Capabilities, LoadError, MAX_MODULE_BYTES};
 pub use module::Module;
 pub use snapshot::SnapshotState;

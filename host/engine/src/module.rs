@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 use wasmtime_wizer::Wizer;
 
-use crate::artifact::sha256;
+use crate::artifact::{Key, sha256};
 use crate::configure::Made;
 use crate::describe;
 use crate::engine::{MAX_MEMORY, Shared};
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) described: Described,
     loadable: Mutex<Option<Arc<Loadable>>>,
     /// By what was configured, so that it is compiled once while the module is there.
-    pub(crate) made: Mutex<HashMap<String, Arc<Mutex<Option<Made>>>>>,
+    pub(crate) made: Mutex<HashMap<Key, Arc<Mutex<Option<Made>>>>>,
 }
 
 /// What the cache keeps of a module.

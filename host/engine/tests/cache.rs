@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use common::{MINIMAL, UNLABELLED, configure, engine_with, review};
-use portcullis_engine::{CacheState, Engine, EngineConfig};
+use portcullis_engine::{CacheState, Cpu, Engine, EngineConfig};
 use serde_json::json;
 
 /// What happens to a file.
@@ -19,6 +19,11 @@ type Damage = fn(&mut Vec<u8>);
 
 fn cached(folder: &Path) -> Engine {
     engine_with(EngineConfig { cache_dir: Some(folder.to_owned()), ..EngineConfig::default() })
+}
+
+/// What makes code for other machines.
+fn precompiling(folder: &Path) -> Engine {
+    engine_with(EngineConfig { cache_dir: Some(folder.to_owned()), cpu: Cpu::Baseline, ..EngineConfig::default() })
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
@@ -131,7 +136,7 @@ fn files_that_nothing_used_for_long_are_removed() {
 async fn what_came_along_is_used_where_the_cache_has_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (shipped, cache) = (folder.path().join("shipped"), folder.path().join("cache"));
-    answers(&cached(&shipped)).await;
+    answers(&precompiling(&shipped)).await;
     let with = |cache: &Path| {
         let (cache_dir, precompiled_dir) = (Some(cache.to_owned()), Some(shipped.clone()));
         engine_with(EngineConfig { cache_dir, precompiled_dir, ..EngineConfig::default() })
@@ -162,7 +167,7 @@ async fn what_came_along_is_not_believed_where_others_may_write() {
     for (what, change) in cases {
         let folder = tempfile::tempdir().unwrap();
         let (shipped, cache) = (folder.path().join("shipped"), folder.path().join("cache"));
-        answers(&cached(&shipped)).await;
+        answers(&precompiling(&shipped)).await;
         change(&shipped);
         let (cache_dir, precompiled_dir) = (Some(cache.clone()), Some(shipped));
         answers(&engine_with(EngineConfig { cache_dir, precompiled_dir, ..EngineConfig::default() })).await;

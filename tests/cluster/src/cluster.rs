@@ -103,6 +103,8 @@ impl Cluster {
                 "--controllers=*,-node-ipam-controller,-node-route-controller,-cloud-node-lifecycle-controller"
                     .to_owned(),
                 format!("--use-service-account-credentials={}", accounts == Controllers::OwnAccounts),
+                // What Pods know the API server by, in every namespace: its own certificate.
+                format!("--root-ca-file={}", self.certificate().display()),
             ];
             flags.extend(listen(controllers));
             self.run("kube-controller-manager", &flags);
@@ -155,6 +157,14 @@ impl Cluster {
         self.wait_ready("the API server", &["get", "--raw=/readyz"]);
     }
 
+    /// Sends a signal to one of the bed's programs: `STOP` and `CONT` to `etcd`.
+    ///
+    /// # Panics
+    /// It doesn't run.
+    pub fn signal(&self, program: &str, name: &str) {
+        self.programs().get(program).expect("the program runs").signal(name);
+    }
+
     /// Stops and starts the API server.
     ///
     /// # Panics
@@ -189,6 +199,13 @@ impl Cluster {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Host and port of the API server.
+    pub(crate) fn address(&self) -> (String, String) {
+        let authority = self.server.trim_start_matches("https://");
+        let (host, port) = authority.rsplit_once(':').expect("it was made with a port");
+        (host.to_owned(), port.to_owned())
     }
 
     /// The kubeconfig of an administrator; its context is [`CONTEXT`](crate::CONTEXT).

@@ -16,9 +16,14 @@
 
 #![allow(clippy::expect_used, reason = "a test bed that can't be set up has failed its test")]
 
+mod api;
 mod audit;
+mod authority;
 mod cluster;
+mod installed;
 mod kubectl;
+mod kubelet;
+mod load;
 mod manifest;
 mod network;
 mod plan;
@@ -30,13 +35,18 @@ mod webhooks;
 
 use std::path::PathBuf;
 
+pub use api::{Answer, Api};
+pub use authority::{Authority, Pair};
 pub use cluster::Cluster;
+pub use installed::{IMAGE, Installed, Options};
 pub use kubectl::{Kubectl, Said};
+pub use kubelet::{Image, Kubelets, Running};
+pub use load::{Counts, LOAD_POLICY, Load, Pace, Tally};
 pub use manifest::{documents, file_of, orders};
 pub use network::{Network, Place};
 pub use plan::{Controllers, Plan};
 pub use portcullis::{Portcullis, Server, Setup};
-pub use process::{cpu_time, wait_for};
+pub use process::{cpu_time, resident, wait_for};
 pub use session::play;
 pub use users::{ADMIN, CONTROLLER, CONTROLLER_MANAGER, KUBELETS, NOBODY, SCHEDULER, SERVER, TENANT, USERS, User};
 pub use webhooks::Calls;

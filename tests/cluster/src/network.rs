@@ -8,11 +8,12 @@
 //! Names carry the process id of the test: what a killed test left behind is
 //! cleared by the next one.
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Names of what is made begin so: bridges `pcbPID`, namespaces `pcbPID-N`.
 const PREFIX: &str = "pcb";
@@ -20,6 +21,8 @@ const PREFIX: &str = "pcb";
 const FIRST: (u8, u8) = (10, 77);
 /// The first replica's last octet; the bridge has 1.
 const FIRST_PLACE: u8 = 11;
+/// The last octet that a place may have.
+const LAST_PLACE: u8 = 254;
 
 /// One network: two at a time don't touch each other.
 #[derive(Debug)]
@@ -27,7 +30,17 @@ pub struct Network {
     bridge: String,
     /// The third octet.
     third: u8,
+    /// Those that it was made with.
     places: Vec<Place>,
+    lent: Mutex<Lent>,
+}
+
+/// Places that come and go with Pods.
+#[derive(Debug, Default)]
+struct Lent {
+    made: Vec<Place>,
+    /// The one that has been free longest is at the front.
+    free: VecDeque<Place>,
 }
 
 /// A place in the network for one replica.
@@ -57,7 +70,7 @@ impl Network {
             .find(|third| !used.contains(&format!(" {}.{}.{third}.", FIRST.0, FIRST.1)))
             .ok_or("skipped: no free network 10.77.x.0/24")?;
         // From here on dropping it takes away what was made.
-        let mut network = Network { bridge, third, places: Vec::new() };
+        let mut network = Network { bridge, third, places: Vec::new(), lent: Mutex::default() };
         network.make(places).map_err(|why| format!("skipped: no network namespaces here ({why})"))?;
         Ok(network)
     }
@@ -68,19 +81,58 @@ impl Network {
         said("ip", &["address", "add", &format!("{}/24", self.gateway()), "dev", &bridge])?;
         said("ip", &["link", "set", &bridge, "up"])?;
         for number in 0..places {
-            let namespace = format!("{bridge}-{number}");
-            let address = self.address(FIRST_PLACE + number);
-            said("ip", &["netns", "add", &namespace])?;
-            self.places.push(Place { namespace: namespace.clone(), address });
-            // At most 15 characters, so without the prefix.
-            let link = format!("v{}", &namespace[PREFIX.len()..]);
-            said("ip", &["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &namespace])?;
-            said("ip", &["link", "set", &link, "master", &bridge, "up"])?;
-            said("ip", &["-n", &namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"])?;
-            said("ip", &["-n", &namespace, "link", "set", "eth0", "up"])?;
-            said("ip", &["-n", &namespace, "link", "set", "lo", "up"])?;
+            let place = self.plan(number);
+            // From here on dropping it takes away what was made of this one, too.
+            self.places.push(place.clone());
+            self.build(&place)?;
         }
         Ok(())
+    }
+
+    fn plan(&self, number: u8) -> Place {
+        Place { namespace: format!("{}-{number}", self.bridge), address: self.address(FIRST_PLACE + number) }
+    }
+
+    fn build(&self, place: &Place) -> Result<(), String> {
+        let Place { namespace, address } = place;
+        said("ip", &["netns", "add", namespace])?;
+        // At most 15 characters, so without the prefix.
+        let link = format!("v{}", &namespace[PREFIX.len()..]);
+        said("ip", &["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", namespace])?;
+        said("ip", &["link", "set", &link, "master", &self.bridge, "up"])?;
+        said("ip", &["-n", namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"])?;
+        said("ip", &["-n", namespace, "link", "set", "eth0", "up"])?;
+        said("ip", &["-n", namespace, "link", "set", "lo", "up"])?;
+        Ok(())
+    }
+
+    /// A place for a Pod: the one that has been free longest once enough are there, so that
+    /// an address isn't another Pod's at once.
+    ///
+    /// # Errors
+    /// It can't be made, or there are no more addresses.
+    pub(crate) fn lend(&self) -> Result<Place, String> {
+        /// So many are made before one is used again.
+        const FRESH: usize = 24;
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        if lent.made.len() >= FRESH
+            && let Some(place) = lent.free.pop_front()
+        {
+            return Ok(place);
+        }
+        let number = u8::try_from(self.places.len() + lent.made.len()).unwrap_or(u8::MAX);
+        if number > LAST_PLACE - FIRST_PLACE {
+            return Err("the network has no more addresses".to_owned());
+        }
+        let place = self.plan(number);
+        lent.made.push(place.clone());
+        self.build(&place)?;
+        Ok(place)
+    }
+
+    /// Takes a place back.
+    pub(crate) fn give_back(&self, place: Place) {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).free.push_back(place);
     }
 
     fn address(&self, last: u8) -> Ipv4Addr {
@@ -119,7 +171,8 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for place in &self.places {
+        let lent = self.lent.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for place in self.places.iter().chain(&lent.made) {
             let _ = said("ip", &["netns", "delete", &place.namespace]);
         }
         let _ = said("ip", &["link", "delete", &self.bridge]);

@@ -268,7 +268,7 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 /// The namespace, the custom resources and the roles, as a user gets them from the program.
-fn install(cluster: &Cluster) {
+pub(crate) fn install(cluster: &Cluster) {
     let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}");
     cluster.kubectl(&["apply", "-f", "-"], &namespace);
     cluster.kubectl(&["apply", "--server-side", "-f", "-"], &manifests("crds"));

@@ -178,6 +178,17 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis((fields[USER] + fields[USER + 1]) * (1000 / TICKS))
 }
 
+/// The memory of a process that is in use, in bytes: what is resident without what files back.
+///
+/// # Panics
+/// There is no such process.
+#[must_use]
+pub fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
+}
+
 /// Status and body of a plain GET; `None` where nobody answers.
 pub(crate) fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER).ok()?;

@@ -8,6 +8,7 @@ mod golden;
 mod guest;
 mod hostile;
 mod property;
+mod proposals;
 mod server;
 mod sets;
 mod suite;

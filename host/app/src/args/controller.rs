@@ -1,5 +1,6 @@
 //! What `portcullis controller` takes.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
@@ -33,6 +34,38 @@ pub struct ControllerArguments {
     /// The Certificate, NAMESPACE/NAME, whose CA cert-manager injects
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "ca_bundle", help_heading = "Webhooks")]
     pub inject_ca_from: Option<String>,
+
+    /// Keep a CA and a serving certificate in Secrets, and rotate both before they end
+    #[arg(long, conflicts_with_all = ["ca_bundle", "inject_ca_from"], env = "PORTCULLIS_MANAGE_CERTIFICATES", help_heading = "Certificates")]
+    pub manage_certificates: bool,
+
+    /// How long a CA lasts; the next comes when a third of that is left [default: 8760h, a year]
+    #[arg(long, value_name = "TIME", requires = "manage_certificates", help_heading = "Certificates")]
+    pub ca_lifetime: Option<String>,
+
+    /// How long a serving certificate lasts, likewise [default: 2160h, 90 days]
+    #[arg(long, value_name = "TIME", requires = "manage_certificates", help_heading = "Certificates")]
+    pub certificate_lifetime: Option<String>,
+
+    /// After a change of the bundle, how long until every API server surely knows of it [default: 10s]
+    #[arg(long, value_name = "TIME", requires = "manage_certificates", help_heading = "Certificates")]
+    pub bundle_settle: Option<String>,
+
+    /// Policies that are created once, where they never were: a built-in set; what is changed or deleted of them stays so [default: none]
+    #[arg(long, value_name = "SET", env = "PORTCULLIS_INITIAL_POLICIES", help_heading = "Policies")]
+    pub initial_policies: Option<PathBuf>,
+
+    /// How long webhook configurations that somebody deleted stay gone [default: 4h]
+    #[arg(long, value_name = "TIME", help_heading = "Webhooks")]
+    pub break_glass_expiry: Option<String>,
+
+    /// Address of /livez, /readyz and /metrics [default: every address]
+    #[arg(long, value_name = "IP", env = "PORTCULLIS_METRICS_ADDRESS", help_heading = "Addresses")]
+    pub metrics_address: Option<IpAddr>,
+
+    /// Port of /livez, /readyz and /metrics, plain HTTP [default: 8081]
+    #[arg(long, value_name = "PORT", env = "PORTCULLIS_METRICS_PORT", help_heading = "Addresses")]
+    pub metrics_port: Option<u16>,
 
     /// A namespace that no webhook calls for, beside Portcullis's own; may be repeated [default: kube-system, kube-public, kube-node-lease]
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Webhooks")]

@@ -6,6 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::LoadArguments;
 
+/// The image as the project's own build names it.
+pub const DEFAULT_IMAGE: &str = concat!("portcullis:", env!("CARGO_PKG_VERSION"));
+
 /// Print what has to be in a cluster, as YAML.
 #[derive(Debug, Args)]
 pub struct ManifestsArguments {
@@ -16,6 +19,10 @@ pub struct ManifestsArguments {
     /// Namespace in which Portcullis runs
     #[arg(long, default_value = "portcullis-system", value_name = "NAMESPACE")]
     pub namespace: String,
+
+    /// All: the image of both Deployments
+    #[arg(long, default_value = DEFAULT_IMAGE, value_name = "IMAGE")]
+    pub image: String,
 
     /// Webhooks: the Service that the API server calls
     #[arg(long, default_value = "portcullis", value_name = "NAME", conflicts_with = "url")]
@@ -41,6 +48,8 @@ pub struct ManifestsArguments {
 /// What can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Manifests {
+    /// All that an installation consists of: namespace, definitions, roles, Deployments, Service and what guards them
+    All,
     /// The definitions of ClusterPolicy and Policy
     Crds,
     /// Service accounts, and the roles that these policies need

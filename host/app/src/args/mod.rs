@@ -1,6 +1,7 @@
 //! The command line as it is typed. Nothing here is believed yet: `config`
 //! resolves what `serve` gets, each other subcommand its own part.
 
+mod break_glass;
 mod check;
 mod cluster;
 mod controller;
@@ -12,6 +13,7 @@ mod policies;
 mod precompile;
 mod serve;
 
+pub use break_glass::BreakGlassArguments;
 pub use check::{CheckArguments, WriteOperation};
 pub use cluster::ClusterSettings;
 pub use controller::ControllerArguments;
@@ -57,6 +59,8 @@ pub enum Command {
     Policies(PoliciesArguments),
     /// Say why a policy or a rule exists, what breaks it and how to satisfy it
     Explain(ExplainArguments),
+    /// Open a cluster that its policies have locked, and close it again
+    BreakGlass(BreakGlassArguments),
     /// Print what has to be in a cluster: custom resources, roles, webhooks
     Manifests(ManifestsArguments),
     /// Compile policies beforehand, for an image to bring along

@@ -104,6 +104,10 @@ pub struct ServeSettings {
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_TLS_KEY", help_heading = "Certificates")]
     pub tls_key: Option<PathBuf>,
 
+    /// Secret in Portcullis's namespace with tls.crt and tls.key, followed: the controller's or cert-manager's
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_TLS_SECRET", help_heading = "Certificates")]
+    pub tls_secret: Option<String>,
+
     /// Further name or address of the self-signed certificate; may be repeated
     #[arg(
         long,

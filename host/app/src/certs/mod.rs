@@ -2,12 +2,13 @@
 //! behind one pointer.
 //!
 //! ```text
-//! files ─ pair (parsed, checked) ─┐
-//! self_signed (made at start-up) ─┴─ rustls::ServerConfig ─ ArcSwap ─ each handshake
+//! files, a Secret ─ pair (parsed, checked) ─┐
+//! self_signed (made at start-up) ───────────┴─ rustls::ServerConfig ─ ArcSwap ─ each handshake
 //! ```
 //! The whole configuration is swapped, not only the certificate, so that a
 //! client CA changes live too. A pair that can't be used never replaces one
-//! that works; the reason is said once a version.
+//! that works; the reason is said once a version. A Secret may not be there yet:
+//! until it is, there is no handshake and the server isn't ready.
 
 mod pair;
 mod self_signed;
@@ -16,10 +17,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
+use portcullis_kube::{ServingPair, ServingSecret};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use crate::config::CertificateSource;
 use crate::telemetry::{Metrics, Reload};
@@ -37,8 +40,9 @@ const TICKETS: usize = 2;
 pub struct Certificates {
     source: Source,
     client_ca: Option<PathBuf>,
-    current: ArcSwap<Current>,
+    current: ArcSwapOption<Current>,
     refused: Mutex<Option<Fingerprint>>,
+    served: watch::Sender<Option<String>>,
 }
 
 /// What a reload came to.
@@ -55,12 +59,16 @@ pub enum Renewal {
 enum Source {
     Files { certificate: PathBuf, key: PathBuf },
     Made(SelfSigned),
+    /// Followed as long as this is.
+    Secret { name: String, secret: ServingSecret },
 }
 
 struct Current {
     tls: Arc<ServerConfig>,
     not_after: i64,
     fingerprint: Fingerprint,
+    /// SHA-256 of the certificate itself (DER), in hex.
+    leaf: String,
 }
 
 type Fingerprint = [u8; 32];
@@ -84,44 +92,71 @@ impl Certificates {
             }
             CertificateSource::SelfSigned { names } => Source::Made(SelfSigned::make(names)?),
         };
-        let bytes = Bytes::read(&source, client_ca.as_ref())?;
-        let current = Current::new(&bytes, &source, client_ca.as_ref())?;
-        Ok(Certificates { source, client_ca, current: ArcSwap::from_pointee(current), refused: Mutex::new(None) })
+        Certificates::of(source, client_ca)
     }
 
-    /// What the next handshake uses.
-    pub fn tls(&self) -> Arc<ServerConfig> {
-        self.current.load().tls.clone()
+    /// Those of a Secret, which may come later.
+    ///
+    /// # Errors
+    /// Names the file of the client CA and what is wrong with it.
+    pub fn of_secret(
+        name: String,
+        secret: ServingSecret,
+        client_ca: Option<PathBuf>,
+    ) -> Result<Certificates, CertificateError> {
+        Certificates::of(Source::Secret { name, secret }, client_ca)
+    }
+
+    fn of(source: Source, client_ca: Option<PathBuf>) -> Result<Certificates, CertificateError> {
+        let current = match Bytes::read(&source, client_ca.as_ref())? {
+            Some(bytes) => Some(Arc::new(Current::new(&bytes, &source, client_ca.as_ref())?)),
+            None => None,
+        };
+        let served = watch::Sender::new(current.as_ref().map(|current| current.leaf.clone()));
+        Ok(Certificates { source, client_ca, current: ArcSwapOption::new(current), refused: Mutex::new(None), served })
+    }
+
+    /// What the next handshake uses; None while there is no certificate yet.
+    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.current.load().as_ref().map(|current| current.tls.clone())
     }
 
     /// When the certificate in use ends, in seconds since the epoch.
-    pub fn not_after(&self) -> i64 {
-        self.current.load().not_after
+    pub fn not_after(&self) -> Option<i64> {
+        self.current.load().as_ref().map(|current| current.not_after)
+    }
+
+    /// The SHA-256 (hex) of the certificate that handshakes get.
+    pub fn served(&self) -> watch::Receiver<Option<String>> {
+        self.served.subscribe()
     }
 
     /// The CA of a pair that was made here, as PEM.
     pub fn ca_pem(&self) -> Option<&str> {
         match &self.source {
             Source::Made(made) => Some(&made.ca_pem),
-            Source::Files { .. } => None,
+            Source::Files { .. } | Source::Secret { .. } => None,
         }
     }
 
-    /// Reads the files again and swaps where they changed and are good.
+    /// Reads the files or the Secret again and swaps where they changed and are good.
     pub fn reload(&self) -> Renewal {
         let bytes = match Bytes::read(&self.source, self.client_ca.as_ref()) {
-            Ok(bytes) => bytes,
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Renewal::Unchanged,
             Err(error) => return self.refuse(Sha256::digest(error.to_string()).into(), &error),
         };
         let fingerprint = bytes.fingerprint();
-        if fingerprint == self.current.load().fingerprint {
+        if self.current.load().as_ref().is_some_and(|current| current.fingerprint == fingerprint) {
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
             return Renewal::Unchanged;
         }
         match Current::new(&bytes, &self.source, self.client_ca.as_ref()) {
             Ok(current) => {
                 let not_after = current.not_after;
-                self.current.store(Arc::new(current));
+                let leaf = current.leaf.clone();
+                self.current.store(Some(Arc::new(current)));
+                self.served.send_replace(Some(leaf));
                 *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 Renewal::Swapped(not_after)
             }
@@ -140,13 +175,21 @@ impl Certificates {
 
     /// Follows the files until the task is dropped.
     pub async fn follow(self: Arc<Self>, metrics: Arc<Metrics>) {
-        metrics.certificate_expires(self.not_after());
-        let Source::Files { certificate, key } = &self.source else { return };
-        let mut paths = vec![certificate.clone(), key.clone()];
+        if let Some(not_after) = self.not_after() {
+            metrics.certificate_expires(not_after);
+        }
+        let (mut paths, mut pairs) = match &self.source {
+            Source::Files { certificate, key } => (vec![certificate.clone(), key.clone()], None),
+            Source::Secret { secret, .. } => (Vec::new(), Some(secret.pairs())),
+            Source::Made(_) => return,
+        };
         paths.extend(self.client_ca.clone());
-        let mut watch = Watch::new(paths);
+        let mut watch = (!paths.is_empty()).then(|| Watch::new(paths));
         loop {
-            watch.changed().await;
+            tokio::select! {
+                () = changed(&mut watch) => {}
+                () = handed_out(&mut pairs) => {}
+            }
             let this = self.clone();
             let renewal = tokio::task::spawn_blocking(move || this.reload()).await;
             match renewal {
@@ -154,7 +197,7 @@ impl Certificates {
                 Ok(Renewal::Swapped(not_after)) => {
                     metrics.certificate_expires(not_after);
                     metrics.reloaded(Reload::Certificate, true);
-                    tracing::info!(file = %certificate.display(), expires = %pair::date(not_after), "certificate swapped");
+                    tracing::info!(from = %self.source, expires = %pair::date(not_after), "certificate swapped");
                 }
                 Ok(Renewal::Refused(reason)) => {
                     metrics.reloaded(Reload::Certificate, false);
@@ -166,14 +209,46 @@ impl Certificates {
     }
 }
 
+/// Returns when a file has changed.
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when the Secret has another pair.
+async fn handed_out(pairs: &mut Option<watch::Receiver<Option<Arc<ServingPair>>>>) {
+    match pairs {
+        Some(pairs) if pairs.changed().await.is_ok() => {}
+        // Its sender ends only with the Secret's watch, which `Certificates` holds.
+        _ => std::future::pending().await,
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Files { certificate, .. } => certificate.display().fmt(formatter),
+            Source::Made(_) => formatter.write_str("self-signed certificate"),
+            Source::Secret { name, .. } => write!(formatter, "Secret {name}"),
+        }
+    }
+}
+
 impl Bytes {
-    fn read(source: &Source, client_ca: Option<&PathBuf>) -> Result<Bytes, CertificateError> {
+    /// None where the Secret holds nothing yet.
+    fn read(source: &Source, client_ca: Option<&PathBuf>) -> Result<Option<Bytes>, CertificateError> {
         let (certificate, key) = match source {
             Source::Files { certificate, key } => (pair::read(certificate)?, pair::read(key)?),
             Source::Made(made) => (made.certificate_pem.clone().into(), made.key_pem.clone().into()),
+            Source::Secret { secret, .. } => match secret.pairs().borrow().as_deref() {
+                Some(pair) => (pair.certificate_pem.clone(), pair.key_pem.clone()),
+                None => return Ok(None),
+            },
         };
         let client_ca = client_ca.map(|path| pair::read(path)).transpose()?;
-        Ok(Bytes { certificate, key, client_ca })
+        Ok(Some(Bytes { certificate, key, client_ca }))
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -190,10 +265,13 @@ impl Current {
     fn new(bytes: &Bytes, source: &Source, client_ca: Option<&PathBuf>) -> Result<Current, CertificateError> {
         let (certificate, key) = match source {
             Source::Files { certificate, key } => (certificate.display().to_string(), key.display().to_string()),
-            Source::Made(_) => ("self-signed certificate".to_owned(), "its key".to_owned()),
+            Source::Made(_) => (source.to_string(), "its key".to_owned()),
+            Source::Secret { name, .. } => (format!("tls.crt of Secret {name}"), format!("tls.key of Secret {name}")),
         };
         let pair = Pair::parse(&bytes.certificate, &certificate, &bytes.key, &key)?;
         warn_of_expiry(&pair, &certificate);
+        let leaf = pair.certified.cert.first().map(|leaf| Sha256::digest(leaf)).unwrap_or_default();
+        let leaf = leaf.iter().map(|byte| format!("{byte:02x}")).collect();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -214,7 +292,7 @@ impl Current {
         let mut tls = builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair.certified)));
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         tls.send_tls13_tickets = TICKETS;
-        Ok(Current { tls: Arc::new(tls), not_after: pair.not_after, fingerprint: bytes.fingerprint() })
+        Ok(Current { tls: Arc::new(tls), not_after: pair.not_after, fingerprint: bytes.fingerprint(), leaf })
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use portcullis_core::policy::PolicyId;
+use anyhow::{Context, Result, anyhow, bail};
+use portcullis_core::policy::{PolicyId, duration};
 use portcullis_engine::{Engine, EngineConfig};
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{ControllerConfig, LoadedPolicy, Loader, PolicyObject, RunningPolicy};

@@ -17,6 +17,7 @@ use portcullis_kube::webhooks::{Endpoint, Options, Registered, exempt_namespaces
 use portcullis_kube::{crd, webhooks};
 use serde_json::Value;
 
+use super::installation;
 use crate::args::{Manifests, ManifestsArguments};
 use crate::report;
 use crate::source::emit;
@@ -30,6 +31,11 @@ const SERVICE_PORT: i32 = 443;
 /// Policies that can't be used, flags that can't be right.
 pub fn run(arguments: &ManifestsArguments) -> Result<ExitCode> {
     let objects = match arguments.what {
+        Manifests::All => {
+            let mut generated = values(&crd::definitions())?;
+            generated.extend(rbac::objects(&watched(&load(arguments)?), &Kinds::default(), &arguments.namespace));
+            installation::objects(&arguments.namespace, &arguments.image, generated)?
+        }
         Manifests::Crds => values(&crd::definitions())?,
         Manifests::Rbac => {
             let policies = load(arguments)?;

@@ -1,9 +1,11 @@
 //! One file a subcommand. Each returns its exit code; an error is bad usage or
 //! input that can't be read, and ends with [`BAD_USAGE`] and one clear message.
 
+pub mod break_glass;
 pub mod check;
 pub mod controller;
 pub mod explain;
+mod installation;
 pub mod manifests;
 pub mod output;
 pub mod pages;

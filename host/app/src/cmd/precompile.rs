@@ -1,5 +1,6 @@
 //! `portcullis precompile`: what an image brings along, so that a fresh pod needn't
-//! compile. The code is for every CPU of this architecture.
+//! compile. The code is for any CPU of this architecture that isn't
+//! ten years old.
 //!
 //! Everything is made in a private folder beside the one that is named and takes
 //! its place at the end, so that a half-made one is never used.
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use portcullis_engine::{CacheState, Engine, EngineConfig};
+use portcullis_engine::{CacheState, Cpu, Engine, EngineConfig};
 
 use crate::args::PrecompileArguments;
 use crate::store::{self, Sources};
@@ -38,7 +39,8 @@ pub fn run(arguments: &PrecompileArguments) -> Result<ExitCode> {
         .permissions(Permissions::from_mode(MAKING_MODE))
         .tempdir_in(beside)
         .with_context(|| format!("can't write to the folder {}", beside.display()))?;
-    let engine = Engine::new(EngineConfig { cache_dir: Some(making.path().to_owned()), ..EngineConfig::default() })?;
+    let cache_dir = Some(making.path().to_owned());
+    let engine = Engine::new(EngineConfig { cache_dir, cpu: Cpu::Baseline, ..EngineConfig::default() })?;
     if let CacheState::Refused { folder, reason } = engine.cache() {
         bail!("can't keep compiled policies in {}: {reason}", folder.display());
     }

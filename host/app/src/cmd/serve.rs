@@ -11,14 +11,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use portcullis_engine::{CacheState, Engine, EngineConfig};
 use portcullis_kube::cache::{Cache, CacheConfig};
-use portcullis_kube::{Identity, Policies, Registered, ReplicaState};
+use portcullis_kube::{Client, Identity, Policies, Registered, ReplicaState, ServingSecret};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Signals;
 use crate::args::ServeArguments;
 use crate::certs::Certificates;
-use crate::config::Config;
+use crate::config::{CertificateSource, Config};
 use crate::server;
 use crate::store::{self, Connected, Proposals, Snapshots, Sources, Store, Surroundings};
 use crate::telemetry::{self, Metrics};
@@ -50,13 +50,19 @@ async fn serve(config: Config) -> Result<ExitCode> {
         (policies, _) => Sources::of_flags(policies.as_deref().unwrap_or_default()),
     };
     sources.exist().map_err(|problem| anyhow!("{problem}"))?;
-    let certificates = Arc::new(Certificates::load(&config.certificates, config.client_ca.clone())?);
+    let client = match &config.kubernetes {
+        Some(cluster) => {
+            Some(portcullis_kube::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?)
+        }
+        None => None,
+    };
+    let certificates = Arc::new(certificates(&config, client.as_ref())?);
     let (cache_dir, precompiled_dir) = (config.cache.clone(), config.precompiled.clone());
     let engine = Engine::new(EngineConfig { cache_dir, precompiled_dir, ..EngineConfig::default() })?;
     if let CacheState::Refused { folder, reason } = engine.cache() {
         tracing::warn!(folder = %folder.display(), reason, "compiled policies are not kept");
     }
-    let (surroundings, lease) = surroundings(&config).await?;
+    let (surroundings, lease) = surroundings(&config, client, &certificates)?;
     let (metrics, snapshots) = (Arc::new(Metrics::new()), Arc::new(Snapshots::default()));
     let objects = config.kubernetes.as_ref().map(|kubernetes| kubernetes.objects.clone()).unwrap_or_default();
     let proposals = Arc::new(Proposals::new(objects, engine.clone()));
@@ -91,12 +97,26 @@ async fn serve(config: Config) -> Result<ExitCode> {
     Ok(code)
 }
 
+fn certificates(config: &Config, client: Option<&Client>) -> Result<Certificates> {
+    let certificates = match (&config.certificates, &config.kubernetes, client) {
+        (CertificateSource::Secret { name }, Some(cluster), Some(client)) => {
+            let secret = ServingSecret::follow(client, &cluster.namespace, name);
+            Certificates::of_secret(name.clone(), secret, config.client_ca.clone())?
+        }
+        (source, _, _) => Certificates::load(source, config.client_ca.clone())?,
+    };
+    Ok(certificates)
+}
+
 /// What look-ups are answered from; in a pod, also the task that keeps its Lease.
-async fn surroundings(config: &Config) -> Result<(Surroundings, Option<JoinHandle<()>>)> {
-    let Some(kubernetes) = &config.kubernetes else {
+fn surroundings(
+    config: &Config,
+    client: Option<Client>,
+    certificates: &Certificates,
+) -> Result<(Surroundings, Option<JoinHandle<()>>)> {
+    let (Some(kubernetes), Some(client)) = (&config.kubernetes, client) else {
         return Ok((Surroundings::Given(store::cluster(&config.cluster).context("--cluster")?), None));
     };
-    let client = portcullis_kube::client(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref()).await?;
     let (state, says) = watch::channel(ReplicaState::default());
     let lease = kubernetes.pod_name.clone().map(|pod| {
         let (namespace, uid) = (kubernetes.namespace.clone(), kubernetes.pod_uid.clone());
@@ -108,6 +128,7 @@ async fn surroundings(config: &Config) -> Result<(Surroundings, Option<JoinHandl
         (from_objects && lease.is_some()).then(|| Registered::follow(&client, &kubernetes.namespace)),
         Cache::new(client, CacheConfig { max_staleness: config.max_staleness, ..CacheConfig::default() }),
         state,
+        certificates.served(),
         kubernetes.tenants.clone(),
     );
     Ok((Surroundings::Connected(Box::new(connected)), lease))

@@ -25,7 +25,6 @@ pub(super) struct Door {
     connections: u32,
     bounds: Bounds,
     transport: Transport,
-    metrics: Arc<Metrics>,
 }
 
 /// What lies between TCP and HTTP.
@@ -39,13 +38,15 @@ pub(super) enum Transport {
         certificates: Arc<Certificates>,
         /// For a handshake.
         handshake_timeout: Duration,
+        /// Where connections are counted.
+        metrics: Arc<Metrics>,
     },
 }
 
 impl Door {
-    pub(super) fn new(connections: usize, bounds: Bounds, transport: Transport, metrics: Arc<Metrics>) -> Door {
+    pub(super) fn new(connections: usize, bounds: Bounds, transport: Transport) -> Door {
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
-        Door { slots: Arc::new(Semaphore::new(connections as usize)), connections, bounds, transport, metrics }
+        Door { slots: Arc::new(Semaphore::new(connections as usize)), connections, bounds, transport }
     }
 
     /// Lets connections in until `closing` turns true.
@@ -88,14 +89,18 @@ impl Door {
         let _ = stream.set_nodelay(true);
         match &self.transport {
             Transport::Plain => connection::drive(stream, Protocol::Http1, router, self.bounds, closing).await,
-            Transport::Tls { certificates, handshake_timeout } => {
-                let _open = self.metrics.connected();
+            Transport::Tls { certificates, handshake_timeout, metrics } => {
+                let _open = metrics.connected();
                 let peer = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), |address| address.to_string());
-                let handshake = TlsAcceptor::from(certificates.tls()).accept(stream);
+                let Some(tls) = certificates.tls() else {
+                    metrics.connection(ConnectionResult::HandshakeFailed);
+                    return tracing::debug!(peer, "no certificate yet, so no TLS handshake");
+                };
+                let handshake = TlsAcceptor::from(tls).accept(stream);
                 let handshake = timeout(*handshake_timeout, handshake).await;
                 match handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                     Ok(stream) => {
-                        self.metrics.connection(ConnectionResult::Served);
+                        metrics.connection(ConnectionResult::Served);
                         let protocol = match stream.get_ref().1.alpn_protocol() {
                             Some(b"h2") => Protocol::Http2,
                             _ => Protocol::Http1,
@@ -103,7 +108,7 @@ impl Door {
                         connection::drive(stream, protocol, router, self.bounds, closing).await;
                     }
                     Err(error) => {
-                        self.metrics.connection(ConnectionResult::HandshakeFailed);
+                        metrics.connection(ConnectionResult::HandshakeFailed);
                         tracing::debug!(peer, %error, "TLS handshake failed");
                     }
                 }

@@ -16,6 +16,7 @@ mod paths;
 mod probes;
 mod proposal;
 mod ready;
+mod side;
 mod turns;
 
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ use admission::Admission;
 use connection::Bounds;
 use listen::{Door, Transport};
 use ready::Ready;
+
+pub use side::{Side, side};
 
 /// Probes and Prometheus together need few connections.
 const PROBE_CONNECTIONS: usize = 64;
@@ -109,15 +112,16 @@ pub async fn start(
     let listener = bind(&config.listen, "the webhook", "--port").await?;
     let probe_listener = bind(&config.metrics, "probes and metrics", "--metrics-port").await?;
     let (addr, metrics_addr) = (local(&listener, config.listen), local(&probe_listener, config.metrics));
-    let ready = Arc::new(Ready::new(snapshots.clone()));
+    let ready = Arc::new(Ready::new(snapshots.clone(), certificates.clone()));
     let ca_pem = certificates.ca_pem().map(str::to_owned);
 
     let admission = Arc::new(Admission::new(config, snapshots, metrics.clone(), ready.clone(), proposals));
     let router = Router::new().fallback(admission::answer).with_state(admission);
     let bounds = Bounds { header_timeout: config.header_timeout, idle_timeout: config.idle_timeout };
-    let transport = Transport::Tls { certificates, handshake_timeout: config.handshake_timeout };
-    let webhook = Door::new(config.max_connections, bounds, transport, metrics.clone());
-    let probes = Door::new(PROBE_CONNECTIONS, bounds, Transport::Plain, metrics.clone());
+    let (handshake_timeout, counted) = (config.handshake_timeout, metrics.clone());
+    let transport = Transport::Tls { certificates, handshake_timeout, metrics: counted };
+    let webhook = Door::new(config.max_connections, bounds, transport);
+    let probes = Door::new(PROBE_CONNECTIONS, bounds, Transport::Plain);
     let tasks = [
         Task(tokio::spawn(webhook.clone().open(listener, router, ready.closing()))),
         Task(tokio::spawn(probes.clone().open(probe_listener, probes::router(ready.clone(), metrics), ready.closed()))),

@@ -14,7 +14,10 @@ use super::ready::{Readiness, Ready};
 use crate::telemetry::Metrics;
 
 /// OpenMetrics, as prometheus-client writes it.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a wrong path is answered with.
+pub(super) const KNOWN: &str = "known paths: /livez, /readyz, /metrics\n";
 
 #[derive(Clone)]
 struct Probes {
@@ -28,7 +31,7 @@ pub(super) fn router(ready: Arc<Ready>, metrics: Arc<Metrics>) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
-        .fallback(async || (StatusCode::NOT_FOUND, "known paths: /livez, /readyz, /metrics\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, KNOWN))
         .with_state(Probes { ready, metrics })
 }
 
@@ -36,6 +39,7 @@ async fn readyz(State(probes): State<Probes>) -> impl IntoResponse {
     match probes.ready.readiness() {
         Readiness::Ready => (StatusCode::OK, "ok\n"),
         Readiness::Loading => (StatusCode::SERVICE_UNAVAILABLE, "policies are being loaded\n"),
+        Readiness::Uncertified => (StatusCode::SERVICE_UNAVAILABLE, "there is no certificate yet\n"),
         Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
     }
 }

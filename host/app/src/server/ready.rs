@@ -1,16 +1,19 @@
 //! What the probes say. Ready turns true once, when everything given at start
-//! has loaded or been set aside; only the drain turns it false.
+//! has loaded or been set aside and there is a certificate; only the drain turns
+//! it false.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
+use crate::certs::Certificates;
 use crate::store::Snapshots;
 
 /// The state of a server between start and end.
 pub(super) struct Ready {
     snapshots: Arc<Snapshots>,
+    certificates: Arc<Certificates>,
     draining: AtomicBool,
     closing: watch::Sender<bool>,
     ended: watch::Sender<bool>,
@@ -23,14 +26,17 @@ pub(super) enum Readiness {
     Ready,
     /// Documents are being loaded.
     Loading,
+    /// There is no certificate yet.
+    Uncertified,
     /// The process is about to end.
     Draining,
 }
 
 impl Ready {
-    pub(super) fn new(snapshots: Arc<Snapshots>) -> Ready {
+    pub(super) fn new(snapshots: Arc<Snapshots>, certificates: Arc<Certificates>) -> Ready {
         Ready {
             snapshots,
+            certificates,
             draining: AtomicBool::new(false),
             closing: watch::Sender::new(false),
             ended: watch::Sender::new(false),
@@ -40,10 +46,12 @@ impl Ready {
     pub(super) fn readiness(&self) -> Readiness {
         if self.is_draining() {
             Readiness::Draining
-        } else if self.snapshots.current().is_some() {
-            Readiness::Ready
-        } else {
+        } else if self.snapshots.current().is_none() {
             Readiness::Loading
+        } else if self.certificates.tls().is_none() {
+            Readiness::Uncertified
+        } else {
+            Readiness::Ready
         }
     }
 

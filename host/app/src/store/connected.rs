@@ -41,6 +41,8 @@ pub struct Connected {
     cache: Arc<Cache>,
     view: Option<Arc<CacheView>>,
     state: watch::Sender<ReplicaState>,
+    /// The one that this replica's TLS serves.
+    certificate: watch::Receiver<Option<String>>,
     tenants: Tenants,
 }
 
@@ -51,6 +53,7 @@ impl Connected {
         registered: Option<Registered>,
         cache: Arc<Cache>,
         state: watch::Sender<ReplicaState>,
+        certificate: watch::Receiver<Option<String>>,
         tenants: Tenants,
     ) -> Connected {
         Connected {
@@ -62,6 +65,7 @@ impl Connected {
             cache,
             view: None,
             state,
+            certificate,
             tenants,
         }
     }
@@ -164,11 +168,17 @@ impl Connected {
             .collect();
         let snapshot = digest(loaded);
         self.state.send_if_modified(|state| {
-            let now = ReplicaState { ready: true, snapshot, policies };
+            let certificate = self.certificate.borrow().clone();
+            let now = ReplicaState { ready: true, snapshot, policies, certificate };
             let news = *state != now;
             *state = now;
             news
         });
+    }
+
+    /// Which certificate this replica serves, followed.
+    pub(super) fn certificate(&self) -> watch::Receiver<Option<String>> {
+        self.certificate.clone()
     }
 
     /// Returns when policy objects, or what is registered, have changed.

@@ -117,10 +117,13 @@ async fn changed(
         }
         Surroundings::Connected(connected) => {
             tokio::pin!(files);
+            let mut certificate = connected.certificate();
             loop {
                 tokio::select! {
                     () = &mut files => return true,
                     () = connected.changed() => return true,
+                    // The controller waits for this one's word in a rotation.
+                    Ok(()) = certificate.changed() => connected.tell(loaded),
                     () = sleep(TICK) => {
                         connected.measure(metrics);
                         connected.tell(loaded);

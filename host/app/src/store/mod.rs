@@ -30,8 +30,10 @@ use portcullis_core::admit::Policy;
 use portcullis_core::policy::{PolicyDocument, PolicyId};
 use portcullis_engine::Engine;
 use portcullis_kube::{PolicyObject, PolicyVersion};
+use serde_json::Value;
 
 use documents::{Found, Place};
+use crate::yaml;
 use portcullis_bundle::Set;
 
 pub use cluster::{ClusterError, cluster};
@@ -178,6 +180,22 @@ impl Sources {
 /// Whether this names a built-in set rather than a file or folder.
 pub fn is_builtin(path: &Path) -> bool {
     builtin(path).is_some()
+}
+
+/// The documents of a built-in set, as JSON that a cluster takes as objects.
+///
+/// # Errors
+/// Names the sets that there are.
+pub fn builtin_documents(set: &Path) -> Result<Vec<Value>, Problem> {
+    let sources = Sources::of_flags(std::slice::from_ref(&set.to_owned()));
+    sources.exist()?;
+    let [Source::Set(found)] = &sources.0[..] else {
+        let reason = "is no built-in set; name one such as builtin/baseline".to_owned();
+        return Err(Problem { file: set.display().to_string(), line: None, policy: None, reason, kept: false });
+    };
+    let contents = yaml::read(found.name, found.documents.as_bytes());
+    // The sets are part of this program, and a test loads each.
+    Ok(contents.documents.iter().filter_map(|document| serde_json::from_str(&document.json).ok()).collect())
 }
 
 /// The built-in sets, as `--policy` names them.

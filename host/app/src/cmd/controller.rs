@@ -8,7 +8,10 @@ use anyhow::{Context, Result, bail};
 use portcullis_core::policy::PolicyId;
 use portcullis_engine::{Engine, EngineConfig};
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
-use portcullis_kube::{ControllerConfig, LoadedPolicy, Loader, PolicyObject, RunningPolicy};
+use portcullis_kube::{
+    CertificateSource, ControllerConfig, ControllerReport, LoadedPolicy, Loader, PolicyObject, RunningPolicy,
+};
+use tokio::sync::watch;
 
 use super::Signals;
 use crate::args::ControllerArguments;
@@ -40,7 +43,8 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     let outcome = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let client = portcullis_kube::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
-        portcullis_kube::run_controller(client, config, Box::new(loader), signals.next()).await;
+        let report = watch::Sender::new(ControllerReport::default());
+        portcullis_kube::run_controller(client, config, Box::new(loader), report, signals.next()).await;
         Ok(ExitCode::SUCCESS)
     });
     // Policies that are still being compiled are not waited for.
@@ -58,15 +62,16 @@ fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Co
             port: i32::from(arguments.service_port.unwrap_or(HTTPS)),
         },
     };
-    let ca_bundle = match &arguments.ca_bundle {
-        Some(path) => {
+    let certificates = match (&arguments.ca_bundle, &arguments.inject_ca_from) {
+        (Some(path), _) => {
             let pem = fs::read(path).with_context(|| format!("--ca-bundle: can't read {}", path.display()))?;
             if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
                 bail!("--ca-bundle: {} holds no certificate in PEM", path.display());
             }
-            Some(pem)
+            CertificateSource::Bundle(pem)
         }
-        None => None,
+        (None, Some(certificate)) => CertificateSource::InjectFrom(certificate.clone()),
+        (None, None) => CertificateSource::Elsewhere,
     };
     let given = &arguments.exempt_namespace;
     let mut exempt_namespaces = if given.is_empty() { exempt_namespaces() } else { given.clone() };
@@ -77,8 +82,7 @@ fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Co
         namespace: cluster.namespace.clone(),
         identity: cluster.pod_name.clone().unwrap_or_else(identity),
         endpoint,
-        ca_bundle,
-        inject_ca_from: arguments.inject_ca_from.clone(),
+        certificates,
         exempt_namespaces,
     })
 }

@@ -164,7 +164,7 @@ impl Connected {
             .collect();
         let snapshot = digest(loaded);
         self.state.send_if_modified(|state| {
-            let now = ReplicaState { ready: true, snapshot, policies };
+            let now = ReplicaState { ready: true, snapshot, policies, certificate: state.certificate.clone() };
             let news = *state != now;
             *state = now;
             news

@@ -131,7 +131,7 @@ where
     }
 }
 
-fn is_ours<K: Resource>(there: &K) -> bool {
+pub(super) fn is_ours<K: Resource>(there: &K) -> bool {
     let (key, value) = MANAGED_BY;
     there.meta().labels.as_ref().and_then(|labels| labels.get(key)).is_some_and(|found| found == value)
 }

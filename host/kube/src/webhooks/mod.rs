@@ -16,6 +16,7 @@
 //! go on ([`LeftOut`] says so), and no webhook looks into exempt namespaces.
 
 mod apply;
+mod bundles;
 mod configuration;
 mod narrowed;
 mod reach;
@@ -31,6 +32,7 @@ use portcullis_core::matching::VITAL_NAMESPACES;
 use portcullis_core::policy::{FailurePolicy, PolicyDocument, PolicyId};
 
 pub use self::apply::{Applied, ApplyError, FIELD_MANAGER, apply};
+pub(crate) use self::bundles::bundles;
 pub use self::configuration::{CLUSTER_POLICIES, MANAGED_BY, NAMESPACED_POLICIES};
 pub use self::versions::Served;
 

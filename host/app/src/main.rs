@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Check(check) => cmd::check::run(check, color),
         Command::Policies(policies) => cmd::policies::run(policies, color),
         Command::Explain(explain) => cmd::explain::run(explain, color),
+        Command::Lint(lint) => cmd::lint::run(lint),
         Command::BreakGlass(break_glass) => cmd::break_glass::run(break_glass),
         Command::Manifests(manifests) => cmd::manifests::run(manifests),
         Command::Precompile(precompile) => cmd::precompile::run(precompile),

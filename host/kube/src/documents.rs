@@ -14,10 +14,8 @@ use kube::{Client, ResourceExt};
 use portcullis_core::policy::PolicyId;
 use serde_json::Value;
 
+use crate::crd::{GROUP, VERSION};
 use crate::mirror::{Held, Mirror};
-
-const GROUP: &str = "portcullis.dev";
-const VERSION: &str = "v1alpha1";
 
 /// A policy object.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,10 +12,12 @@ mod controller;
 pub mod crd;
 mod documents;
 mod election;
+pub mod lint;
 mod live;
 mod mirror;
 mod names;
 pub mod rbac;
+pub mod registrations;
 mod replica;
 pub mod webhooks;
 
@@ -25,6 +27,8 @@ pub use documents::{Policies, PoliciesNow, PolicyObject, PolicyVersion};
 pub use election::Registered;
 pub use live::Live;
 pub use replica::{Identity, PolicyState, ReplicaState, keep_lease};
+
+pub use kube::Client;
 
 use kube::Error;
 use kube::runtime::watcher;

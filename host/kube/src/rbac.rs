@@ -23,7 +23,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::crd;
-use crate::webhooks::{CLUSTER_POLICIES, MANAGED_BY, NAMESPACED_POLICIES};
+use crate::registrations::RECORD;
+use crate::webhooks::{CONFIGURATIONS as OUR_CONFIGURATIONS, MANAGED_BY};
 
 /// The account of the serving pods, and of their roles.
 pub const SERVING: &str = "portcullis";
@@ -130,13 +131,17 @@ fn leases() -> Vec<PolicyRule> {
 fn controlling() -> Vec<PolicyRule> {
     const REGISTRATION: &str = "admissionregistration.k8s.io";
     const CONFIGURATIONS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
-    let ours = [CLUSTER_POLICIES, NAMESPACED_POLICIES];
+    const ROLES: &str = "rbac.authorization.k8s.io";
     vec![
         rule(crd::GROUP, ["clusterpolicies", "policies"], &READ),
+        // The initial policies, once; what becomes of them is the administrator's.
+        rule(crd::GROUP, ["clusterpolicies", "policies"], &["create"]),
         rule(crd::GROUP, ["clusterpolicies/status", "policies/status"], &["get", "patch"]),
         // RBAC knows no name of what is not there yet.
         rule(REGISTRATION, CONFIGURATIONS, &["create"]),
-        named(ours, rule(REGISTRATION, CONFIGURATIONS, &["get", "patch", "delete"])),
+        named(OUR_CONFIGURATIONS, rule(REGISTRATION, CONFIGURATIONS, &["get", "patch", "delete"])),
+        // The configurations are owned by its own role, by uid.
+        named([CONTROLLER], rule(ROLES, ["clusterroles"], &["get"])),
     ]
 }
 
@@ -147,6 +152,9 @@ fn electing() -> Vec<PolicyRule> {
     vec![
         rule(LEASES, ["leases"], &["create", "get", "list", "watch"]),
         named([CONTROLLER_LEASE], rule(LEASES, ["leases"], &["update"])),
+        // What it has registered, and whether somebody has opened the cluster.
+        rule("", ["configmaps"], &["create"]),
+        named([RECORD], rule("", ["configmaps"], &["get", "update"])),
     ]
 }
 
@@ -285,7 +293,8 @@ mod tests {
         let objects = objects(&[], &Kinds::default(), "portcullis-system");
         let role = find(&objects, "ClusterRole", CONTROLLER).unwrap();
         for rule in role["rules"].as_array().unwrap() {
-            let registration = rule["apiGroups"][0] == "admissionregistration.k8s.io";
+            let group = rule["apiGroups"][0].as_str().unwrap();
+            let registration = ["admissionregistration.k8s.io", "rbac.authorization.k8s.io"].contains(&group);
             let only_create = rule["verbs"].as_array().unwrap().as_slice() == ["create"];
             assert_eq!(rule.get("resourceNames").is_some(), registration && !only_create, "{rule}");
             assert!(!rule.to_string().contains('*'), "{rule}");

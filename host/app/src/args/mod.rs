@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 mod controller;
 mod explain;
+mod lint;
 mod manifests;
 mod output;
 mod pages;
@@ -18,6 +19,7 @@ pub use check::{CheckArguments, WriteOperation};
 pub use cluster::ClusterSettings;
 pub use controller::ControllerArguments;
 pub use explain::{ExplainArguments, ExplainFormat};
+pub use lint::{LintArguments, LintFormat, LintLevel};
 pub use manifests::{Manifests, ManifestsArguments};
 pub use output::{CheckFormat, FailOn, OutputArguments};
 pub use pages::{CompletionsArguments, ManArguments};
@@ -59,6 +61,8 @@ pub enum Command {
     Policies(PoliciesArguments),
     /// Say why a policy or a rule exists, what breaks it and how to satisfy it
     Explain(ExplainArguments),
+    /// Find set-ups that could lock a cluster out
+    Lint(Box<LintArguments>),
     /// Open a cluster that its policies have locked, and close it again
     BreakGlass(BreakGlassArguments),
     /// Print what has to be in a cluster: custom resources, roles, webhooks

@@ -82,6 +82,8 @@ fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Co
         ca_bundle,
         inject_ca_from: arguments.inject_ca_from.clone(),
         exempt_namespaces,
+        initial_policies: Vec::new(),
+        break_glass_expiry: None,
     })
 }
 

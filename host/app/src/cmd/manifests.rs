@@ -84,6 +84,7 @@ fn configurations(arguments: &ManifestsArguments) -> Result<Vec<Value>> {
         inject_ca_from: arguments.inject_ca_from.as_deref(),
         exempt_namespaces: &exempt,
         served: None,
+        owner_uid: None,
     };
     let webhooks::Registrations { validating, mutating, left_out } = registrations(&registered, &options);
     for one in left_out {

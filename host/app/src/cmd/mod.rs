@@ -6,6 +6,7 @@ pub mod check;
 pub mod controller;
 pub mod explain;
 mod installation;
+pub mod lint;
 pub mod manifests;
 pub mod output;
 pub mod pages;

@@ -12,6 +12,8 @@ use portcullis_core::admit::{self, Admitted, Unreadable};
 use portcullis_core::json::Document;
 use portcullis_core::policy::FailurePolicy;
 use portcullis_core::review::{Denial, Response, Review, encode};
+use portcullis_kube::lint::{self, Facts, Level};
+use portcullis_kube::webhooks::exempt_namespaces;
 use serde_json::Value;
 use tokio::time::timeout_at;
 
@@ -74,8 +76,24 @@ pub(super) async fn judge(
 }
 
 fn response(opinion: Opinion) -> Response {
-    let Opinion { refusal, warnings, .. } = opinion;
-    let denial =
-        refusal.map(|message| Denial { code: UNPROCESSABLE, reason: "Invalid", message, causes: Vec::new() });
+    let Opinion { refusal, mut warnings, document, description } = opinion;
+    let mut refusals: Vec<String> = refusal.into_iter().collect();
+    if let Some(document) = &document {
+        // What a replica knows; the controller, which knows the workloads and the
+        // replicas, says the rest in the status.
+        for risk in lint::admit(document, description.as_ref(), &Facts::new(exempt_namespaces())) {
+            let text = format!("{}: {}; {}", risk.rule, risk.message, risk.help);
+            match risk.level {
+                Level::Refuse => refusals.push(text),
+                Level::Warn => warnings.push(text),
+            }
+        }
+    }
+    let denial = (!refusals.is_empty()).then(|| Denial {
+        code: UNPROCESSABLE,
+        reason: "Invalid",
+        message: refusals.join("\n"),
+        causes: Vec::new(),
+    });
     Response { allowed: denial.is_none(), denial, warnings, ..Response::default() }
 }

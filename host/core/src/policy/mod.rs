@@ -70,6 +70,9 @@ pub struct PolicySpec {
     /// What a trap, a timeout, a malformed answer means.
     #[serde(default)]
     pub failure_policy: FailurePolicy,
+    /// Under Fail: also where no replica answers, writes of cluster-scoped kinds that controllers write are refused.
+    #[serde(default)]
+    pub fail_closed_cluster_scoped: bool,
     /// What it means when the cluster didn't give an answer that the policy needs.
     #[serde(default)]
     pub on_undecided: OnUndecided,
@@ -248,6 +251,7 @@ impl PolicySpec {
             settings: empty_object(),
             validation_actions: deny(),
             failure_policy: FailurePolicy::default(),
+            fail_closed_cluster_scoped: false,
             on_undecided: OnUndecided::default(),
             order: default_order(),
             timeout: default_timeout(),

@@ -1,7 +1,10 @@
 //! Reading a document: every field known, every value possible, and otherwise a
 //! message that says where, what, and what would be right.
 
-use super::{API_VERSION, MAX_MEMORY, MAX_TIMEOUT, MIN_MEMORY, PolicyDocument, PolicyId, PolicySpec, ValidationAction};
+use super::{
+    API_VERSION, FailurePolicy, MAX_MEMORY, MAX_TIMEOUT, MIN_MEMORY, PolicyDocument, PolicyId, PolicySpec,
+    ValidationAction,
+};
 
 /// A document that can't be used: where, what is wrong, what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +91,12 @@ impl PolicyDocument {
             DocumentError { path, message: error.inner().to_string() }
         })?;
         spec.check()?;
+        if namespace.is_some() && spec.fail_closed_cluster_scoped {
+            return Err(DocumentError::new(
+                "spec.failClosedClusterScoped",
+                "belongs to a ClusterPolicy; a Policy judges its own namespace, where nothing is cluster-scoped",
+            ));
+        }
         Ok(PolicyDocument { id: PolicyId { namespace, name: name.to_owned() }, spec })
     }
 }
@@ -126,6 +135,12 @@ impl PolicySpec {
             return Err(DocumentError::new(
                 format!("spec.match.exclude.serviceAccounts[{index}]"),
                 format!("is {account:?}; write namespace/name"),
+            ));
+        }
+        if self.fail_closed_cluster_scoped && self.failure_policy == FailurePolicy::Ignore {
+            return Err(DocumentError::new(
+                "spec.failClosedClusterScoped",
+                "says nothing under failurePolicy Ignore, which lets pass what no replica judges; leave it out, or write Fail",
             ));
         }
         if self.timeout.is_zero() || self.timeout > MAX_TIMEOUT {
@@ -189,6 +204,7 @@ static SPEC: Fields = Fields(&[
     ("settings", Inner::Any),
     ("validationActions", Inner::Any),
     ("failurePolicy", Inner::Any),
+    ("failClosedClusterScoped", Inner::Any),
     ("onUndecided", Inner::Any),
     ("order", Inner::Any),
     ("timeout", Inner::Any),
@@ -315,6 +331,10 @@ mod tests {
             (
                 document(json!({"module": "m", "memory": "65Mi"})),
                 "spec.memory: is 68157440 bytes; it lies between 1Mi and 64Mi",
+            ),
+            (
+                document(json!({"module": "m", "failurePolicy": "Ignore", "failClosedClusterScoped": true})),
+                "spec.failClosedClusterScoped: says nothing under failurePolicy Ignore, which lets pass what no replica judges; leave it out, or write Fail",
             ),
             (
                 document(json!({"module": "m", "validationActions": []})),

@@ -9,7 +9,9 @@
 //! longer wanted is out of the webhook before replicas read that they may drop
 //! the policy, and a status says Ready after the rules are in.
 
+mod initial;
 mod plan;
+mod register;
 mod served;
 mod status;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 use portcullis_core::policy::PolicyId;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -30,7 +33,8 @@ use crate::election::Election;
 use crate::replica::Replicas;
 use crate::webhooks::{self, Endpoint, Options};
 
-use plan::{Plan, Planner, Verdict};
+use plan::{Plan, Planner};
+use register::{RegisterError, register};
 use served::ServedVersions;
 
 pub use plan::{LoadedPolicy, RunningPolicy};
@@ -65,6 +69,11 @@ pub struct ControllerConfig {
     pub inject_ca_from: Option<String>,
     /// Namespaces that no webhook looks into.
     pub exempt_namespaces: Vec<String>,
+    /// Policy objects that an installation begins with, as JSON: created once.
+    pub initial_policies: Vec<Value>,
+    /// How long a break-glass lasts for which nobody has said how long; None:
+    /// [`crate::registrations::EXPIRY`].
+    pub break_glass_expiry: Option<Duration>,
 }
 
 /// Leads whenever it can, until `stop` ends.
@@ -113,8 +122,12 @@ async fn lead(
     let mut known: Option<Known> = None;
     let mut served = ServedVersions::default();
     let mut asked: Option<Instant> = None;
+    let mut begun = false;
     loop {
         let now = policies.now();
+        if let (true, false) = (now.synced, begun) {
+            begun = begin(client, config).await;
+        }
         if let (true, Some(replicas)) = (now.synced, replicas.now(Instant::now())) {
             let versions = now.objects.iter().map(|object| (object.id.clone(), object.version.clone())).collect();
             let loaded = match known.take() {
@@ -136,6 +149,23 @@ async fn lead(
             () = policies.changed() => sleep(SETTLE).await,
             () = replicas.changed() => sleep(SETTLE).await,
             () = sleep(TICK) => {}
+        }
+    }
+}
+
+/// Creates the policies that an installation begins with; whether all are there.
+/// The custom resources are: policies have been listed.
+async fn begin(client: &Client, config: &ControllerConfig) -> bool {
+    match initial::create(client, &config.namespace, &config.initial_policies).await {
+        Ok(created) => {
+            for policy in created {
+                tracing::info!(policy, "initial policy created, once");
+            }
+            true
+        }
+        Err(error) => {
+            tracing::warn!(reason = %error, "not all initial policies could be created; tried again");
+            false
         }
     }
 }
@@ -174,48 +204,12 @@ async fn reconcile(
     served: &ServedVersions,
     registered: &watch::Sender<Option<String>>,
 ) {
-    let policies: Vec<webhooks::Registered<'_>> = plan
-        .registered
-        .iter()
-        .map(|policy| webhooks::Registered { document: &policy.document, description: policy.description.as_deref() })
-        .collect();
-    let options = Options {
-        endpoint: &config.endpoint,
-        ca_bundle: config.ca_bundle.as_deref(),
-        inject_ca_from: config.inject_ca_from.as_deref(),
-        exempt_namespaces: &config.exempt_namespaces,
-        served: Some(&|group, resource| served.of(group, resource)),
-    };
-    let wanted = webhooks::registrations(&policies, &options);
-    match webhooks::apply(client, &wanted).await {
-        Ok(applied) => {
-            for name in applied.written {
-                tracing::info!(name, policies = plan.registered.len(), "webhook configuration written");
-            }
-            for name in applied.deleted {
-                tracing::info!(name, "webhook configuration deleted: no policy needs it");
-            }
-            for name in applied.disputed {
-                tracing::warn!(name, "somebody else has changed the webhook configuration in a way that stays");
-            }
-            let names: BTreeSet<String> = plan.registered.iter().map(|policy| policy.document.id.to_string()).collect();
-            // Texts only, so it can't fail.
-            let text = serde_json::to_string(&names).ok();
-            registered.send_if_modified(|before| {
-                let news = *before != text;
-                *before = text;
-                news
-            });
-        }
+    match bring(client, config, &mut plan, served).await {
+        Ok(true) => say(&plan, registered),
+        Ok(false) => return,
         Err(error) => {
             tracing::error!(reason = %error, "the webhook configurations aren't what they should be; tried again");
             return;
-        }
-    }
-    for left_out in wanted.left_out {
-        let of_policy = plan.statuses.iter_mut().find(|(object, _)| object.id == left_out.policy);
-        if let Some((_, outlook)) = of_policy.filter(|(_, outlook)| !outlook.degraded.holds) {
-            outlook.degraded = Verdict::new(true, "NotRegistered", left_out.reason);
         }
     }
     for (object, outlook) in &plan.statuses {
@@ -224,4 +218,59 @@ async fn reconcile(
             tracing::warn!(policy, reason = crate::told(&error), "the status can't be written; tried again");
         }
     }
+}
+
+/// Brings the webhook configurations to what the plan wants, and tells the plan
+/// what has become of it; false where nothing is to be said, because the
+/// installation is being removed.
+async fn bring(
+    client: &Client,
+    config: &ControllerConfig,
+    plan: &mut Plan,
+    served: &ServedVersions,
+) -> Result<bool, RegisterError> {
+    let policies: Vec<webhooks::Registered<'_>> = plan
+        .registered
+        .iter()
+        .map(|policy| webhooks::Registered { document: &policy.document, description: policy.description.as_deref() })
+        .collect();
+    let owner = register::owner(client).await?;
+    let options = Options {
+        endpoint: &config.endpoint,
+        ca_bundle: config.ca_bundle.as_deref(),
+        inject_ca_from: config.inject_ca_from.as_deref(),
+        exempt_namespaces: &config.exempt_namespaces,
+        served: Some(&|group, resource| served.of(group, resource)),
+        owner_uid: owner.as_deref(),
+    };
+    let mut wanted = webhooks::registrations(&policies, &options);
+    // It is there before the first policy, which it guards too.
+    wanted.validating.push(webhooks::own_policies(&options));
+    let outcome = register(client, config, &wanted, owner.as_deref()).await?;
+    for name in &outcome.applied.written {
+        tracing::info!(name, policies = plan.registered.len(), "webhook configuration written");
+    }
+    for name in &outcome.applied.deleted {
+        tracing::info!(name, "webhook configuration deleted: no policy needs it");
+    }
+    for name in &outcome.applied.disputed {
+        tracing::warn!(name, "somebody else has changed the webhook configuration in a way that stays");
+    }
+    plan.left_out(wanted.left_out);
+    if let Some(open) = &outcome.break_glass {
+        plan.open(open, &config.namespace);
+    }
+    Ok(!outcome.uninstalling)
+}
+
+/// Says in the Lease whose rules stand in a webhook.
+fn say(plan: &Plan, registered: &watch::Sender<Option<String>>) {
+    let names: BTreeSet<String> = plan.registered.iter().map(|policy| policy.document.id.to_string()).collect();
+    // Texts only, so it can't fail.
+    let text = serde_json::to_string(&names).ok();
+    registered.send_if_modified(|before| {
+        let news = *before != text;
+        *before = text;
+        news
+    });
 }

@@ -16,7 +16,9 @@ use portcullis_core::secret::looks_up_secrets;
 use serde_json::Value;
 
 use crate::documents::{PolicyObject, PolicyVersion};
+use crate::registrations::{ANNOTATION, BreakGlass, END, RECORD};
 use crate::replica::Replica;
+use crate::webhooks::{self, LeftOut};
 
 /// How long replicas that lag behind are waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,6 +77,10 @@ pub(super) struct Plan {
 pub(super) struct Outlook {
     pub(super) ready: Verdict,
     pub(super) degraded: Verdict,
+    /// The set-up could lock the cluster out, where it could.
+    pub(super) lockout_risk: Option<Verdict>,
+    /// The configuration that carries the policy is gone, where it is.
+    pub(super) break_glass: Option<Verdict>,
     /// `3/3`: how many of the ready replicas run the newest version.
     pub(super) replicas: String,
     /// Replicas that don't run the newest version, after [`PATIENCE`].
@@ -116,6 +122,39 @@ struct Progress {
 impl Verdict {
     pub(super) fn new(holds: bool, reason: &'static str, message: impl Into<String>) -> Verdict {
         Verdict { holds, reason, message: message.into() }
+    }
+}
+
+impl Plan {
+    /// Says of policies that something of them isn't registered, where nothing
+    /// worse is said of them.
+    pub(super) fn left_out(&mut self, left_out: Vec<LeftOut>) {
+        for left_out in left_out {
+            let of_policy = self.statuses.iter_mut().find(|(object, _)| object.id == left_out.policy);
+            if let Some((_, outlook)) = of_policy.filter(|(_, outlook)| !outlook.degraded.holds) {
+                outlook.degraded = Verdict::new(true, "NotRegistered", left_out.reason);
+            }
+        }
+    }
+
+    /// Says of policies that the configuration which carries them is gone.
+    pub(super) fn open(&mut self, open: &BreakGlass, namespace: &str) {
+        for (object, outlook) in &mut self.statuses {
+            let Some(policy) = self.registered.iter().find(|policy| policy.document.id == object.id) else { continue };
+            let carrier = webhooks::carrier(&policy.document, policy.description.as_deref());
+            if !open.gone.contains(&carrier) {
+                continue;
+            }
+            let by = open.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            let BreakGlass { since, until, reason, .. } = open;
+            let message = format!(
+                "the webhook configuration {carrier} is gone since {since}{by} ({reason}), so nothing asks this \
+                 policy; it is written again at {until}, or after `portcullis break-glass --end`, or \
+                 `kubectl annotate configmap {RECORD} -n {namespace} {ANNOTATION}={END}`"
+            );
+            outlook.ready = Verdict::new(false, "BreakGlass", "nothing asks it; see the condition BreakGlass");
+            outlook.break_glass = Some(Verdict::new(true, "ConfigurationGone", message));
+        }
     }
 }
 
@@ -199,6 +238,8 @@ fn outlook(policy: &LoadedPolicy, registered: Option<&Registration>, progress: &
     Outlook {
         ready: ready(policy, registered, progress, newest),
         degraded: degraded(policy, registered, progress, overdue),
+        lockout_risk: None,
+        break_glass: None,
         replicas: format!("{}/{}", progress.run, progress.ready),
         behind: match overdue {
             true => progress.behind.iter().map(|(name, _)| name.clone()).collect(),

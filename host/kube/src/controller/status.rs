@@ -8,11 +8,9 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 use super::plan::{LastLoaded, Outlook};
-use crate::crd::{Loaded, MAX_LAGGING, PolicyStatus};
+use crate::crd::{BREAK_GLASS, LOCKOUT_RISK, Loaded, MAX_LAGGING, PolicyStatus};
 use crate::documents::{PolicyObject, resource};
-
-/// Who writes.
-const MANAGER: &str = "portcullis-controller";
+use crate::webhooks::FIELD_MANAGER;
 
 /// Writes the status where it says something else.
 pub(super) async fn write(client: &Client, object: &Arc<PolicyObject>, outlook: &Outlook) -> kube::Result<()> {
@@ -35,7 +33,8 @@ pub(super) async fn write(client: &Client, object: &Arc<PolicyObject>, outlook: 
         "metadata": {"name": object.id.name, "uid": object.version.uid},
         "status": after,
     });
-    match api.patch_status(&object.id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&document)).await {
+    match api.patch_status(&object.id.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&document)).await
+    {
         // It is gone, or another object has its name: nothing is left to say.
         Err(kube::Error::Api(refused)) if refused.code == 404 || refused.code == 409 => Ok(()),
         outcome => outcome.map(|_| ()),
@@ -59,5 +58,15 @@ fn status(before: &PolicyStatus, generation: i64, outlook: &Outlook) -> PolicySt
     };
     status.set_ready(Some(outlook.ready.holds), outlook.ready.reason, &outlook.ready.message);
     status.set_degraded(outlook.degraded.holds, outlook.degraded.reason, &outlook.degraded.message);
+    // Said where it is so, and where it was so: nobody has to read of what never was.
+    for (kind, verdict, over) in
+        [(LOCKOUT_RISK, &outlook.lockout_risk, "NoRisk"), (BREAK_GLASS, &outlook.break_glass, "Registered")]
+    {
+        match verdict {
+            Some(verdict) => status.set_fact(kind, verdict.holds, verdict.reason, &verdict.message),
+            None if status.says(kind) => status.set_fact(kind, false, over, ""),
+            None => {}
+        }
+    }
     status
 }

@@ -17,12 +17,19 @@ use portcullis_core::policy::PolicySpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::status::{DEGRADED, Loaded, MAX_LAGGING, PolicyStatus, READY, condition, set_condition};
+pub use self::status::{
+    BREAK_GLASS, DEGRADED, LOCKOUT_RISK, Loaded, MAX_LAGGING, PolicyStatus, READY, condition, set_condition,
+};
 
 /// The group of the custom resources.
 pub const GROUP: &str = "portcullis.dev";
 /// Their version.
 pub const VERSION: &str = "v1alpha1";
+
+/// The name of the definition of ClusterPolicy.
+pub const CLUSTER_POLICIES: &str = "clusterpolicies.portcullis.dev";
+/// The name of the definition of Policy.
+pub const POLICIES: &str = "policies.portcullis.dev";
 
 /// A policy of the whole cluster.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,8 +90,17 @@ const NAME: Rule = Rule {
     rule: "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
     message: "metadata.name is a DNS-1123 label: at most 63 of a-z, 0-9 and -, not at an end",
 };
+/// Under Ignore it would say nothing.
+const FAIL_CLOSED: Rule = Rule {
+    rule: "!self.spec.failClosedClusterScoped || self.spec.failurePolicy == 'Fail'",
+    message: "spec.failClosedClusterScoped says nothing under failurePolicy Ignore, which lets pass what no replica judges; leave it out, or write Fail",
+};
 /// What lies outside its namespace is not a tenant's to judge.
-const NAMESPACED_RULES: [Rule; 2] = [
+const NAMESPACED_RULES: [Rule; 3] = [
+    Rule {
+        rule: "!self.spec.failClosedClusterScoped",
+        message: "a Policy judges its own namespace, where nothing is cluster-scoped; spec.failClosedClusterScoped belongs to a ClusterPolicy",
+    },
     Rule {
         rule: "!has(self.spec.match) || !has(self.spec.match.resourceRules) \
                || self.spec.match.resourceRules.all(r, !has(r.scope) || r.scope != 'Cluster')",
@@ -101,10 +117,10 @@ const NAMESPACED_RULES: [Rule; 2] = [
 #[must_use]
 pub fn definitions() -> [CustomResourceDefinition; 2] {
     let mut of_cluster = ClusterPolicy::crd();
-    complete(&mut of_cluster, &[NAME]);
+    complete(&mut of_cluster, &[NAME, FAIL_CLOSED]);
     let mut of_namespace = NamespacedPolicy::crd();
-    let [scope, namespaces] = NAMESPACED_RULES;
-    complete(&mut of_namespace, &[NAME, scope, namespaces]);
+    let [fail_closed, scope, namespaces] = NAMESPACED_RULES;
+    complete(&mut of_namespace, &[NAME, fail_closed, scope, namespaces]);
     [of_cluster, of_namespace]
 }
 

@@ -13,7 +13,7 @@ pub const MAX_LAGGING: usize = 10;
 const MAX_MESSAGE: usize = 32_768;
 /// Of a message that is cut: enough to act on, and readable in `kubectl describe`.
 const SHORT_MESSAGE: usize = 2_048;
-/// Conditions that a status may hold: ours are two.
+/// Conditions that a status may hold: ours are four.
 const MAX_CONDITIONS: usize = 8;
 
 /// The status of a ClusterPolicy or Policy; only the controller writes it.
@@ -23,7 +23,7 @@ pub struct PolicyStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready: every ready replica runs the observed generation. Degraded: something keeps it from that, and what to do.
+    /// Ready: every ready replica runs the observed generation. Degraded: something keeps it from that, and what to do. LockoutRisk: the set-up could lock the cluster out. BreakGlass: somebody has opened the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
@@ -104,6 +104,18 @@ impl PolicyStatus {
         set_condition(&mut self.conditions, new);
     }
 
+    /// Says whether something else holds: [`LOCKOUT_RISK`], [`BREAK_GLASS`].
+    pub fn set_fact(&mut self, kind: &str, holds: bool, reason: &str, message: &str) {
+        let new = condition(kind, Some(holds), reason, message, self.observed_generation);
+        set_condition(&mut self.conditions, new);
+    }
+
+    /// Whether there is a condition of this type.
+    #[must_use]
+    pub fn says(&self, kind: &str) -> bool {
+        self.conditions.iter().any(|condition| condition.type_ == kind)
+    }
+
     /// States which of the ready replicas run the observed generation.
     pub fn set_replicas(&mut self, ready: usize, mut lagging: Vec<String>) {
         lagging.sort();
@@ -124,6 +136,12 @@ impl PolicyStatus {
 pub const READY: &str = "Ready";
 /// The condition that says what a person has to mend.
 pub const DEGRADED: &str = "Degraded";
+/// The condition that says that the set-up could lock the cluster out; its
+/// reason is the rule of the lint that says so, its message has the way out.
+pub const LOCKOUT_RISK: &str = "LockoutRisk";
+/// The condition that says that the webhook configuration of the policy is gone
+/// and isn't written again, because somebody has opened the cluster.
+pub const BREAK_GLASS: &str = "BreakGlass";
 
 fn shortened(message: &str) -> String {
     match message.char_indices().nth(SHORT_MESSAGE) {

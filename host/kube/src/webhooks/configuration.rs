@@ -11,12 +11,14 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
     ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use portcullis_core::contract::Phase;
 use portcullis_core::policy::PolicyDocument;
 
+use super::apart::Apart;
 use super::reach::{Atom, rules};
 use super::{Endpoint, Options, narrowed};
+use crate::{crd, rbac};
 
 /// The configurations that ask for ClusterPolicies.
 pub const CLUSTER_POLICIES: &str = "portcullis";
@@ -33,7 +35,41 @@ const DOMAIN: &str = "portcullis.dev";
 const MIN_TIMEOUT: u64 = 5;
 /// The most: every write waits for it, and longer than the API server's own
 /// default helps nobody.
-const MAX_TIMEOUT: u64 = 10;
+pub(super) const MAX_TIMEOUT: u64 = 10;
+
+/// The configuration that asks about our own kinds.
+pub const OWN_POLICIES: &str = "portcullis-policies";
+/// The path at which the server judges policy objects.
+pub const OWN_POLICIES_PATH: &str = "/policies";
+/// Every name that a configuration of ours can have.
+pub const CONFIGURATIONS: [&str; 3] = [CLUSTER_POLICIES, NAMESPACED_POLICIES, OWN_POLICIES];
+
+/// What it means for a request that nobody answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// It is refused.
+    Fail,
+    /// It passes, though the policies are those that fail closed: see [`super::apart`].
+    FailCluster,
+    /// It passes.
+    Ignore,
+}
+
+/// What a webhook asks, and for whom.
+pub(super) struct Asked<'a> {
+    /// All of one phase and failure policy, of the cluster or of one namespace.
+    pub(super) documents: &'a [&'a PolicyDocument],
+    pub(super) namespace: Option<&'a str>,
+    pub(super) phase: Phase,
+    pub(super) unanswered: Unanswered,
+    /// Counts those that differ by nothing but versions.
+    pub(super) place: usize,
+    pub(super) atoms: &'a BTreeSet<Atom>,
+    /// Of no policy is known what it matches.
+    pub(super) is_unknown: bool,
+    /// What parts it from its sibling.
+    pub(super) apart: Option<&'a Apart>,
+}
 
 /// One webhook, of either phase.
 pub(super) struct Webhook {
@@ -49,33 +85,25 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    /// The webhook for these policies, all of one phase and failure policy and
-    /// of the cluster or one namespace; `place` counts those that differ by
-    /// nothing but versions.
-    #[allow(clippy::too_many_arguments, reason = "they are what a webhook is made of, once")]
-    pub(super) fn new(
-        namespace: Option<&str>,
-        ignore: bool,
-        phase: Phase,
-        place: usize,
-        documents: &[&PolicyDocument],
-        atoms: &BTreeSet<Atom>,
-        is_unknown: bool,
-        options: &Options<'_>,
-    ) -> Webhook {
-        let (failure_policy, word) = if ignore { ("Ignore", "ignore") } else { ("Fail", "fail") };
+    pub(super) fn new(asked: &Asked<'_>, options: &Options<'_>) -> Webhook {
+        let Asked { documents, namespace, phase, atoms, .. } = *asked;
+        let (failure_policy, word, label) = match asked.unanswered {
+            Unanswered::Fail => ("Fail", "fail", "fail"),
+            Unanswered::FailCluster => ("Ignore", "fail", "fail-cluster"),
+            Unanswered::Ignore => ("Ignore", "ignore", "ignore"),
+        };
         let verb = match phase {
             Phase::Validating => "validate",
             Phase::Mutating => "mutate",
         };
-        let number = if place == 0 { String::new() } else { format!("-{}", place + 1) };
+        let number = if asked.place == 0 { String::new() } else { format!("-{}", asked.place + 1) };
         let prefix = namespace.map(|namespace| format!("{namespace}.")).unwrap_or_default();
         let path = match namespace {
             Some(namespace) => format!("/{verb}/namespace/{namespace}/{word}"),
             None => format!("/{verb}/{word}"),
         };
         Webhook {
-            name: format!("{prefix}{word}{number}.{verb}.{DOMAIN}"),
+            name: format!("{prefix}{label}{number}.{verb}.{DOMAIN}"),
             is_namespaced: namespace.is_some(),
             path,
             failure_policy,
@@ -83,28 +111,7 @@ impl Webhook {
             rules: rules(atoms),
             namespace_selector: narrowed::namespace_selector(namespace, documents, options.exempt_namespaces),
             object_selector: narrowed::object_selector(documents, atoms),
-            match_conditions: narrowed::match_conditions(documents, atoms, is_unknown),
-        }
-    }
-
-    fn client_config(&self, options: &Options<'_>) -> WebhookClientConfig {
-        let ca_bundle = options.ca_bundle.map(|bundle| ByteString(bundle.to_vec()));
-        match options.endpoint {
-            Endpoint::Service { name, namespace, port } => WebhookClientConfig {
-                ca_bundle,
-                service: Some(ServiceReference {
-                    name: name.clone(),
-                    namespace: namespace.clone(),
-                    port: Some(*port),
-                    path: Some(self.path.clone()),
-                }),
-                url: None,
-            },
-            Endpoint::Url(base) => WebhookClientConfig {
-                ca_bundle,
-                service: None,
-                url: Some(format!("{}{}", base.trim_end_matches('/'), self.path)),
-            },
+            match_conditions: narrowed::match_conditions(asked),
         }
     }
 
@@ -113,10 +120,59 @@ impl Webhook {
     }
 }
 
+/// Where a path is called.
+fn client_config(path: &str, options: &Options<'_>) -> WebhookClientConfig {
+    let ca_bundle = options.ca_bundle.map(|bundle| ByteString(bundle.to_vec()));
+    match options.endpoint {
+        Endpoint::Service { name, namespace, port } => WebhookClientConfig {
+            ca_bundle,
+            service: Some(ServiceReference {
+                name: name.clone(),
+                namespace: namespace.clone(),
+                port: Some(*port),
+                path: Some(path.to_owned()),
+            }),
+            url: None,
+        },
+        Endpoint::Url(base) => {
+            WebhookClientConfig { ca_bundle, service: None, url: Some(format!("{}{path}", base.trim_end_matches('/'))) }
+        }
+    }
+}
+
+/// The configuration that has policy objects judged before they count. Nobody
+/// who mends a policy may wait for a replica, so what isn't answered passes; the
+/// controller says in the status what it would have said.
+#[must_use]
+pub fn own_policies(options: &Options<'_>) -> ValidatingWebhookConfiguration {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    let rule = RuleWithOperations {
+        api_groups: words(&[crd::GROUP]),
+        api_versions: words(&[crd::VERSION]),
+        resources: words(&["clusterpolicies", "policies"]),
+        operations: words(&["CREATE", "UPDATE"]),
+        scope: Some("*".to_owned()),
+    };
+    let webhook = ValidatingWebhook {
+        admission_review_versions: vec!["v1".to_owned()],
+        client_config: client_config(OWN_POLICIES_PATH, options),
+        failure_policy: Some("Ignore".to_owned()),
+        match_conditions: None,
+        match_policy: Some("Equivalent".to_owned()),
+        name: format!("policies.{DOMAIN}"),
+        namespace_selector: Some(LabelSelector::default()),
+        object_selector: Some(LabelSelector::default()),
+        rules: Some(vec![rule]),
+        side_effects: "None".to_owned(),
+        timeout_seconds: i32::try_from(MAX_TIMEOUT).ok(),
+    };
+    ValidatingWebhookConfiguration { metadata: metadata(OWN_POLICIES, options), webhooks: Some(vec![webhook]) }
+}
+
 /// Seconds that a call may take. Policies judge side by side, so the slowest
 /// counts, and edit one after the other, so their sum does; a second for the
 /// way, and a third on top because the host answers before the time is up.
-fn timeout(phase: Phase, documents: &[&PolicyDocument]) -> i32 {
+pub(super) fn timeout(phase: Phase, documents: &[&PolicyDocument]) -> i32 {
     let times = documents.iter().map(|document| document.spec.timeout);
     let longest: Duration = match phase {
         Phase::Validating => times.max().unwrap_or_default(),
@@ -143,7 +199,7 @@ pub(super) fn resources_of(rule: &RuleWithOperations) -> Vec<String> {
 pub(super) fn validating(webhooks: &[Webhook], options: &Options<'_>) -> Vec<ValidatingWebhookConfiguration> {
     let webhook = |webhook: &Webhook| ValidatingWebhook {
         admission_review_versions: vec!["v1".to_owned()],
-        client_config: webhook.client_config(options),
+        client_config: client_config(&webhook.path, options),
         failure_policy: Some(webhook.failure_policy.to_owned()),
         match_conditions: webhook.match_conditions(),
         match_policy: Some("Equivalent".to_owned()),
@@ -165,7 +221,7 @@ pub(super) fn validating(webhooks: &[Webhook], options: &Options<'_>) -> Vec<Val
 pub(super) fn mutating(webhooks: &[Webhook], options: &Options<'_>) -> Vec<MutatingWebhookConfiguration> {
     let webhook = |webhook: &Webhook| MutatingWebhook {
         admission_review_versions: vec!["v1".to_owned()],
-        client_config: webhook.client_config(options),
+        client_config: client_config(&webhook.path, options),
         failure_policy: Some(webhook.failure_policy.to_owned()),
         match_conditions: webhook.match_conditions(),
         match_policy: Some("Equivalent".to_owned()),
@@ -200,5 +256,19 @@ fn metadata(name: &str, options: &Options<'_>) -> ObjectMeta {
     let labels = [(key, value), ("app.kubernetes.io/name", "portcullis")];
     let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let annotations = options.inject_ca_from.map(|from| BTreeMap::from([(INJECT_CA_FROM.to_owned(), from.to_owned())]));
-    ObjectMeta { name: Some(name.to_owned()), labels: Some(labels.into()), annotations, ..ObjectMeta::default() }
+    // No blockOwnerDeletion: what goes last must not wait for what goes first.
+    let owner = options.owner_uid.map(|uid| OwnerReference {
+        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
+        kind: "ClusterRole".to_owned(),
+        name: rbac::CONTROLLER.to_owned(),
+        uid: uid.to_owned(),
+        ..OwnerReference::default()
+    });
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some(labels.into()),
+        annotations,
+        owner_references: owner.map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
 }

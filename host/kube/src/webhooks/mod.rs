@@ -13,8 +13,10 @@
 //! a policy judges.
 //!
 //! Never in one's own way: no rule names what the cluster or the engine needs to
-//! go on ([`LeftOut`] says so), and no webhook looks into exempt namespaces.
+//! go on ([`LeftOut`] says so), no webhook looks into exempt namespaces, and what
+//! controllers write of cluster-scoped kinds passes where nobody answers (`apart`).
 
+mod apart;
 mod apply;
 mod configuration;
 mod narrowed;
@@ -24,6 +26,7 @@ mod tests;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use portcullis_core::contract::{Description, Phase};
@@ -31,11 +34,19 @@ use portcullis_core::matching::VITAL_NAMESPACES;
 use portcullis_core::policy::{FailurePolicy, PolicyDocument, PolicyId};
 
 pub use self::apply::{Applied, ApplyError, FIELD_MANAGER, apply};
-pub use self::configuration::{CLUSTER_POLICIES, MANAGED_BY, NAMESPACED_POLICIES};
+pub(crate) use self::apply::{carry_out, delete, owner, there};
+pub use self::configuration::{
+    CLUSTER_POLICIES, CONFIGURATIONS, MANAGED_BY, NAMESPACED_POLICIES, OWN_POLICIES, OWN_POLICIES_PATH, own_policies,
+};
 pub use self::versions::Served;
 
-use self::configuration::Webhook;
+use self::apart::apart;
+use self::configuration::{Asked, Unanswered, Webhook};
 use self::reach::{Atom, Reach, everything, is_never};
+
+/// Namespaces that are exempt even where others are named: nodes are alive by
+/// what lies there, and the control plane's own parts are recovered there.
+const ALWAYS_EXEMPT: [&str; 2] = ["kube-system", "kube-node-lease"];
 
 /// A policy that replicas run.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +88,9 @@ pub struct Options<'a> {
     pub exempt_namespaces: &'a [String],
     /// Versions that the cluster serves; a version that it doesn't serve parts no policies.
     pub served: Option<&'a Served<'a>>,
+    /// The uid of the ClusterRole of the controller, which owns the configurations:
+    /// when the installation goes, the garbage collector takes them.
+    pub owner_uid: Option<&'a str>,
 }
 
 impl std::fmt::Debug for Options<'_> {
@@ -130,6 +144,9 @@ pub fn exempt_namespaces() -> Vec<String> {
 /// same policies, in whatever order they come.
 #[must_use]
 pub fn registrations(policies: &[Registered<'_>], options: &Options<'_>) -> Registrations {
+    let mut exempt = options.exempt_namespaces.to_vec();
+    exempt.extend(ALWAYS_EXEMPT.iter().map(|namespace| (*namespace).to_owned()));
+    let options = &Options { exempt_namespaces: &exempt, ..*options };
     let mut left_out = Vec::new();
     let mut groups: BTreeMap<Group, [Vec<Member<'_>>; 2]> = BTreeMap::new();
     let mut sorted = policies.to_vec();
@@ -156,10 +173,8 @@ pub fn registrations(policies: &[Registered<'_>], options: &Options<'_>) -> Regi
         };
         let ignore = policy.document.spec.failure_policy == FailurePolicy::Ignore;
         let group = groups.entry(Group { namespace: id.namespace.clone(), ignore }).or_default();
-        // One that can't be described is asked while judging, where every request comes by.
-        let phase = policy.description.map_or(Phase::Validating, |description| description.phase);
         let [validating, mutating] = group;
-        let members = if phase == Phase::Mutating { mutating } else { validating };
+        let members = if phase(policy.description) == Phase::Mutating { mutating } else { validating };
         members.push(Member { document: policy.document, reach });
     }
     let webhooks = |phase: Phase| -> Vec<Webhook> {
@@ -173,6 +188,59 @@ pub fn registrations(policies: &[Registered<'_>], options: &Options<'_>) -> Regi
         mutating: configuration::mutating(&webhooks(Phase::Mutating), options),
         left_out,
     }
+}
+
+/// What a policy names, for whoever judges set-ups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Kinds that are in no rule.
+    pub(crate) never: Vec<String>,
+    /// Whether there are no others.
+    pub(crate) is_all_never: bool,
+    /// Whether it names every kind there is, or every one of the core group.
+    pub(crate) is_everything: bool,
+    /// Cluster-scoped kinds that controllers write.
+    pub(crate) written: Vec<String>,
+}
+
+/// What a policy names; None where nothing says that.
+pub(crate) fn named(document: &PolicyDocument, description: Option<&Description>) -> Option<Named> {
+    let Reach::Atoms(atoms) = Reach::of(document, description) else { return None };
+    let names = |atoms: &BTreeSet<Atom>| -> Vec<String> {
+        let named: BTreeSet<String> = reach::rules(atoms).iter().flat_map(configuration::resources_of).collect();
+        named.into_iter().collect()
+    };
+    let (never, asked): (BTreeSet<Atom>, BTreeSet<Atom>) = atoms.into_iter().partition(is_never);
+    let written = asked.iter().filter(|atom| apart::is_written(atom)).cloned().collect();
+    Some(Named {
+        never: names(&never),
+        is_all_never: asked.is_empty() && !never.is_empty(),
+        is_everything: asked.iter().any(Atom::is_everything),
+        written: names(&written),
+    })
+}
+
+/// The longest that a call may take.
+pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(configuration::MAX_TIMEOUT);
+
+/// How long a call may take that asks this policy alone.
+pub(crate) fn call_timeout(document: &PolicyDocument) -> Duration {
+    let seconds = configuration::timeout(Phase::Validating, &[document]);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+}
+
+/// The phase in which a policy is asked: one that can't be described while
+/// judging, where every request comes by.
+fn phase(description: Option<&Description>) -> Phase {
+    description.map_or(Phase::Validating, |description| description.phase)
+}
+
+/// The configuration in which a policy's rules stand, as `validating/portcullis`.
+#[must_use]
+pub fn carrier(document: &PolicyDocument, description: Option<&Description>) -> String {
+    let word = if phase(description) == Phase::Mutating { "mutating" } else { "validating" };
+    let name = if document.id.namespace.is_some() { NAMESPACED_POLICIES } else { CLUSTER_POLICIES };
+    format!("{word}/{name}")
 }
 
 /// What of a policy's reach is registered, and what isn't; or why nothing is.
@@ -217,11 +285,15 @@ fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Optio
             Reach::Unknown => unknown.push(member.document),
         }
     }
-    let mut found: Vec<(Vec<&PolicyDocument>, BTreeSet<Atom>, bool)> = versions::share(&reaches)
+    let mut found: Vec<(Vec<&PolicyDocument>, BTreeSet<Atom>, BTreeSet<Atom>, bool)> = versions::share(&reaches)
         .into_iter()
         .map(|shared| {
-            let documents = shared.policies.iter().filter_map(|place| known.get(*place).copied()).collect();
-            (documents, shared.atoms(), false)
+            let documents: Vec<&PolicyDocument> =
+                shared.policies.iter().filter_map(|place| known.get(*place).copied()).collect();
+            let both = shared.policies.iter().filter_map(|place| Some((known.get(*place)?, reaches.get(*place)?)));
+            let kept = both.filter(|(document, _)| document.spec.fail_closed_cluster_scoped);
+            let kept = kept.flat_map(|(_, reach)| reach.iter().cloned()).collect();
+            (documents, shared.atoms(), kept, false)
         })
         .collect();
     if !unknown.is_empty() {
@@ -230,10 +302,33 @@ fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Optio
         if group.namespace.is_some() {
             atoms = atoms.iter().filter_map(Atom::in_namespaces).collect();
         }
-        found.push((unknown, atoms, true));
+        let is_kept = unknown.iter().any(|document| document.spec.fail_closed_cluster_scoped);
+        let kept = if is_kept { atoms.clone() } else { BTreeSet::new() };
+        found.push((unknown, atoms, kept, true));
     }
-    let webhooks = found.into_iter().enumerate().map(|(place, (documents, atoms, is_unknown))| {
-        Webhook::new(group.namespace.as_deref(), group.ignore, phase, place, &documents, &atoms, is_unknown, options)
-    });
-    webhooks.collect()
+    let mut webhooks = Vec::new();
+    for (place, (documents, atoms, kept, is_unknown)) in found.iter().enumerate() {
+        let asked = Asked {
+            documents,
+            namespace: group.namespace.as_deref(),
+            phase,
+            unanswered: Unanswered::Ignore,
+            place,
+            atoms,
+            is_unknown: *is_unknown,
+            apart: None,
+        };
+        if group.ignore {
+            webhooks.push(Webhook::new(&asked, options));
+            continue;
+        }
+        let apart = apart(atoms, kept);
+        for (unanswered, atoms) in [(Unanswered::Fail, &apart.closed), (Unanswered::FailCluster, &apart.open)] {
+            if !atoms.is_empty() {
+                let asked = Asked { unanswered, atoms, apart: Some(&apart), ..asked };
+                webhooks.push(Webhook::new(&asked, options));
+            }
+        }
+    }
+    webhooks
 }

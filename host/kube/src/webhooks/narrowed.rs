@@ -14,7 +14,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 use portcullis_core::matching::VITAL_RESOURCES;
 use portcullis_core::policy::{Exclude, LabelOperator, LabelSelector, PolicyDocument};
 
-use super::reach::{Atom, Part, never};
+use super::apart::{is_named, is_own};
+use super::configuration::{Asked, Unanswered};
+use super::reach::{Atom, Part, TOKENS, meets_tokens, never};
 
 /// The label that the API server itself gives to each namespace and keeps.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -65,11 +67,8 @@ pub(super) fn object_selector(documents: &[&PolicyDocument], atoms: &BTreeSet<At
 }
 
 /// Conditions in CEL. None can fail: what may be absent is asked for with `has`.
-pub(super) fn match_conditions(
-    documents: &[&PolicyDocument],
-    atoms: &BTreeSet<Atom>,
-    is_unknown: bool,
-) -> Vec<MatchCondition> {
+pub(super) fn match_conditions(asked: &Asked<'_>) -> Vec<MatchCondition> {
+    let Asked { documents, atoms, is_unknown, .. } = *asked;
     let mut conditions = Vec::new();
     let mut condition = |name: &str, expression: String| {
         conditions.push(MatchCondition { name: name.to_owned(), expression });
@@ -83,6 +82,29 @@ pub(super) fn match_conditions(
             "not-vital-resources",
             format!("!(request.resource.group == '' && request.resource.resource in [{}])", literals(core)),
         );
+    }
+    if atoms.iter().any(meets_tokens) {
+        let (group, resource, subresource) = TOKENS;
+        condition(
+            "not-tokens",
+            format!(
+                "!(request.resource.group == '{group}' && request.resource.resource == '{resource}' \
+                 && has(request.subResource) && request.subResource == '{subresource}')"
+            ),
+        );
+    }
+    if let Some(apart) = asked.apart {
+        let listed = |words: &[&str]| literals(words.iter().copied());
+        match (asked.unanswered, apart.meets_own) {
+            (Unanswered::Fail, true) => condition("not-own", format!("!{}", is_own(listed))),
+            (Unanswered::FailCluster, true) => {
+                condition("own-or-not-closed", format!("{} || !{}", is_own(listed), is_named(&apart.but, listed)))
+            }
+            (Unanswered::FailCluster, false) if !apart.but.is_empty() => {
+                condition("not-closed", format!("!{}", is_named(&apart.but, listed)));
+            }
+            _ => {}
+        }
     }
     let users = excluded(documents, |exclude| {
         let accounts = exclude.service_accounts.iter().filter_map(|account| {

@@ -17,6 +17,10 @@ use portcullis_core::policy::PolicyDocument;
 /// because webhook configurations can always be deleted.
 const ON_DEMAND: [(&str, &str); 2] = [("", "namespaces"), ("apiextensions.k8s.io", "*")];
 
+/// A subresource that no rule may name either: without a token no Pod starts,
+/// and none that runs keeps its own (TokenRequest, the sibling of TokenReview).
+pub(super) const TOKENS: (&str, &str, &str) = ("", "serviceaccounts", "token");
+
 /// The operations that `*` stands for.
 pub(super) const OPERATIONS: [Operation; 4] =
     [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
@@ -153,6 +157,13 @@ impl Atom {
         self.group == Part::Any || self.resource == Part::Any
     }
 
+    /// Whether it names every resource, of every group or of the core's.
+    pub(super) fn is_everything(&self) -> bool {
+        self.resource == Part::Any
+            && (self.group == Part::Any || self.group == Part::One(String::new()))
+            && (self.subresource == Part::Any || self.subresource == Part::One(String::new()))
+    }
+
     pub(super) fn in_namespaces(&self) -> Option<Atom> {
         match self.namespaced {
             Some(false) => None,
@@ -208,9 +219,19 @@ pub(super) fn never() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// Whether an atom names only what no rule may name.
 pub(super) fn is_never(atom: &Atom) -> bool {
-    never().any(|(group, resource)| {
-        Part::of(resource).contains(&atom.resource) && atom.group == Part::One(group.to_owned())
-    })
+    let is = |part: &Part, word: &str| *part == Part::One(word.to_owned());
+    let (group, resource, subresource) = TOKENS;
+    (is(&atom.group, group) && is(&atom.resource, resource) && is(&atom.subresource, subresource))
+        || never().any(|(group, resource)| Part::of(resource).contains(&atom.resource) && is(&atom.group, group))
+}
+
+/// Whether an atom names requests for tokens among others.
+pub(super) fn meets_tokens(atom: &Atom) -> bool {
+    let (group, resource, subresource) = TOKENS;
+    atom.group.contains(&Part::of(group))
+        && atom.resource.contains(&Part::of(resource))
+        && atom.subresource.contains(&Part::of(subresource))
+        && atom.namespaced != Some(false)
 }
 
 /// As few rules as say the same, in an order that depends on nothing but what

@@ -56,6 +56,7 @@ fn register(policies: &[(PolicyDocument, Option<Description>)]) -> Registrations
         inject_ca_from: None,
         exempt_namespaces: &exempt,
         served: None,
+        owner_uid: None,
     };
     registrations(&policies, &options)
 }
@@ -137,11 +138,95 @@ fn a_policy_of_unknown_reach_is_by_itself_and_leaves_the_cluster_alone() {
 fail.validate.portcullis.dev /validate/fail 5s
   apps|v1|statefulsets|CREATE,UPDATE|Namespaced
 fail-2.validate.portcullis.dev /validate/fail 5s
-  *|*|*/*|*|*
+  *|*|*/*|*|Namespaced
+  not-vital-groups: !(request.resource.group in ['events.k8s.io', 'coordination.k8s.io', 'authentication.k8s.io', 'authorization.k8s.io', 'admissionregistration.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io', 'portcullis.dev'])
+  not-vital-resources: !(request.resource.group == '' && request.resource.resource in ['namespaces', 'nodes', 'events', 'bindings'])
+  not-tokens: !(request.resource.group == '' && request.resource.resource == 'serviceaccounts' && has(request.subResource) && request.subResource == 'token')
+fail-cluster-2.validate.portcullis.dev /validate/fail 5s
+  *|*|*/*|*|Cluster
   not-vital-groups: !(request.resource.group in ['events.k8s.io', 'coordination.k8s.io', 'authentication.k8s.io', 'authorization.k8s.io', 'admissionregistration.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io', 'portcullis.dev'])
   not-vital-resources: !(request.resource.group == '' && request.resource.resource in ['namespaces', 'nodes', 'events', 'bindings'])
 ";
     assert_eq!(overview(&register(&policies)), expected);
+}
+
+#[test]
+fn what_controllers_write_of_cluster_scoped_kinds_passes_where_nobody_answers() {
+    let classes = rule("storage.k8s.io", &["v1"], &["storageclasses"], &["CREATE"], Scope::Any);
+    let roles = rule("rbac.authorization.k8s.io", &["v1"], &["clusterroles"], &["CREATE"], Scope::Any);
+    let every = rule("*", &["*"], &["*"], &["*"], Scope::Any);
+    let policies = [(document("a", vec![sets(), classes.clone()]), None)];
+    let expected = "\
+fail.validate.portcullis.dev /validate/fail 5s
+  apps|v1|statefulsets|CREATE,UPDATE|Namespaced
+fail-cluster.validate.portcullis.dev /validate/fail 5s
+  storage.k8s.io|v1|storageclasses|CREATE|Cluster
+";
+    assert_eq!(overview(&register(&policies)), expected);
+    // A document that insists, and one that names kinds which objects of the installation are of.
+    let mut insisting = document("a", vec![classes]);
+    insisting.spec.fail_closed_cluster_scoped = true;
+    let policies = [(insisting, None), (document("b", vec![roles, every]), None)];
+    let found = overview(&register(&policies));
+    let lines: Vec<&str> = found.lines().filter(|line| !line.starts_with("  not-vital")).collect();
+    let own = "(has(request.name) && ((request.resource.group == 'rbac.authorization.k8s.io' && request.resource.resource in ['clusterroles', 'clusterrolebindings'] && request.name in ['portcullis', 'portcullis-controller', 'portcullis-secrets']) || (request.resource.group == 'apiextensions.k8s.io' && request.resource.resource in ['customresourcedefinitions'] && request.name in ['clusterpolicies.portcullis.dev', 'policies.portcullis.dev']) || (request.resource.group == 'scheduling.k8s.io' && request.resource.resource in ['priorityclasses'] && request.name in ['portcullis'])))";
+    let expected = format!(
+        "\
+fail.validate.portcullis.dev /validate/fail 5s
+  storage.k8s.io|v1|storageclasses|CREATE|Cluster
+fail-2.validate.portcullis.dev /validate/fail 5s
+  *|*|*|*|Namespaced
+  rbac.authorization.k8s.io|v1|clusterroles|CREATE|*
+  not-own: !{own}
+fail-cluster-2.validate.portcullis.dev /validate/fail 5s
+  *|*|*|*|Cluster
+  own-or-not-closed: {own} || !((request.resource.group in ['rbac.authorization.k8s.io'] && request.resource.version in ['v1'] && ((request.resource.resource == 'clusterroles' && (has(request.subResource) ? request.subResource : '') == '')) && request.operation in ['CREATE']))"
+    );
+    assert_eq!(lines.join("\n"), expected);
+}
+
+#[test]
+fn our_own_kinds_are_asked_about_before_there_is_a_policy() {
+    let endpoint = Endpoint::Url("https://127.0.0.1:8443/".to_owned());
+    let options = Options {
+        endpoint: &endpoint,
+        ca_bundle: None,
+        inject_ca_from: None,
+        exempt_namespaces: &[],
+        served: None,
+        owner_uid: Some("a-role"),
+    };
+    let own = own_policies(&options);
+    let webhook = &own.webhooks.as_ref().unwrap()[0];
+    assert_eq!((webhook.name.as_str(), webhook.failure_policy.as_deref()), ("policies.portcullis.dev", Some("Ignore")));
+    assert_eq!(webhook.client_config.url.as_deref(), Some("https://127.0.0.1:8443/policies"));
+    let rules: Vec<String> = webhook.rules.iter().flatten().map(shown).collect();
+    assert_eq!(rules, ["portcullis.dev|v1alpha1|clusterpolicies,policies|CREATE,UPDATE|*"]);
+    let owner = &own.metadata.owner_references.as_ref().unwrap()[0];
+    assert_eq!(
+        (owner.kind.as_str(), owner.name.as_str(), owner.uid.as_str()),
+        ("ClusterRole", "portcullis-controller", "a-role")
+    );
+    assert!(owner.block_owner_deletion.is_none());
+}
+
+#[test]
+fn the_control_plane_s_namespaces_are_exempt_whatever_is_named() {
+    let endpoint = Endpoint::Url("https://127.0.0.1:8443".to_owned());
+    let exempt = ["elsewhere".to_owned()];
+    let options = Options {
+        endpoint: &endpoint,
+        ca_bundle: None,
+        inject_ca_from: None,
+        exempt_namespaces: &exempt,
+        served: None,
+        owner_uid: None,
+    };
+    let document = document("a", vec![sets()]);
+    let registered = registrations(&[Registered { document: &document, description: None }], &options);
+    let selector = registered.validating[0].webhooks.as_ref().unwrap()[0].namespace_selector.as_ref().unwrap();
+    let values = selector.match_expressions.as_ref().unwrap()[0].values.as_ref().unwrap();
+    assert_eq!(values, &["elsewhere", "kube-node-lease", "kube-system"]);
 }
 
 #[test]

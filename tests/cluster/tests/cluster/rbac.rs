@@ -88,6 +88,7 @@ fn the_controller_writes_ours_and_nothing_else(cluster: &Cluster) {
         inject_ca_from: None,
         exempt_namespaces: &exempt,
         served: None,
+        owner_uid: None,
     };
     let registered = registrations(&policies, &options);
     let nothing = registrations(&[], &options);

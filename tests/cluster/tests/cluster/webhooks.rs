@@ -61,6 +61,7 @@ fn of(documents: &[PolicyDocument], ca_bundle: Option<&[u8]>) -> Registrations {
         inject_ca_from: Some("portcullis-system/portcullis"),
         exempt_namespaces: &exempt,
         served: None,
+        owner_uid: None,
     };
     registrations(&policies, &options)
 }

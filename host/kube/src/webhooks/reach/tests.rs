@@ -99,6 +99,7 @@ fn what_the_cluster_lives_on_is_never_named() {
         Atom::of(&rule(group, &["v1"], &[resource], &["CREATE"], Scope::Any)).iter().all(is_never)
     };
     assert!(of("coordination.k8s.io", "leases") && of("", "nodes") && of("", "nodes/status"));
+    assert!(of("", "serviceaccounts/token") && !of("", "serviceaccounts") && !of("", "serviceaccounts/*"));
     assert!(of("portcullis.dev", "*/*") && of("admissionregistration.k8s.io", "*"));
     assert!(!of("", "namespaces") && !of("", "pods") && !of("*", "*") && !of("", "*"));
 }

@@ -12,6 +12,7 @@
 mod initial;
 mod plan;
 mod register;
+mod report;
 mod served;
 mod status;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::certificates::{Bundle, CertificateSource, Keeper};
 use crate::documents::{Policies, PolicyObject, PolicyVersion};
 use crate::election::Election;
 use crate::replica::Replicas;
@@ -38,6 +40,7 @@ use register::{RegisterError, register};
 use served::ServedVersions;
 
 pub use plan::{LoadedPolicy, RunningPolicy};
+pub use report::{BreakGlassState, ControllerReport};
 
 /// Changes that come together are one: `kubectl apply -f` of a set.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -63,10 +66,8 @@ pub struct ControllerConfig {
     pub identity: String,
     /// Where the webhooks find the replicas.
     pub endpoint: Endpoint,
-    /// Certificates in PEM that theirs is checked by; None: left to whoever injects them.
-    pub ca_bundle: Option<Vec<u8>>,
-    /// The Certificate, `namespace/name`, whose CA cert-manager injects.
-    pub inject_ca_from: Option<String>,
+    /// Where the certificates come from that theirs is checked by.
+    pub certificates: CertificateSource,
     /// Namespaces that no webhook looks into.
     pub exempt_namespaces: Vec<String>,
     /// Policy objects that an installation begins with, as JSON: created once.
@@ -76,8 +77,14 @@ pub struct ControllerConfig {
     pub break_glass_expiry: Option<Duration>,
 }
 
-/// Leads whenever it can, until `stop` ends.
-pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loader>, stop: impl Future<Output = ()>) {
+/// Leads whenever it can, until `stop` ends; says what it knows in `report`.
+pub async fn run(
+    client: Client,
+    config: ControllerConfig,
+    loader: Box<dyn Loader>,
+    report: watch::Sender<ControllerReport>,
+    stop: impl Future<Output = ()>,
+) {
     let election = Election::new(&client, &config.namespace, config.identity.clone(), LEASE_LIFETIME);
     let mut loader = Some(loader);
     tokio::pin!(stop);
@@ -87,6 +94,7 @@ pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loade
             () = election.acquire() => {}
         }
         tracing::info!(identity = config.identity, "this controller leads");
+        report.send_modify(|report| report.leader = true);
         let (registered, says) = watch::channel(None);
         tokio::select! {
             () = &mut stop => {
@@ -94,14 +102,51 @@ pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loade
                 return;
             }
             () = election.keep(says) => {}
-            () = lead(&client, &config, &mut loader, &registered) => {}
+            () = lead_with_certificates(&client, &config, &mut loader, &registered, &report) => {}
         }
+        report.send_modify(|report| report.leader = false);
         if loader.is_none() {
             // It was in a thread of its own when the Lease was lost.
             tracing::error!("lost the Lease while policies were loaded; ending, so that a fresh start leads");
             return;
         }
     }
+}
+
+/// Leads, with the certificates that the configurations carry.
+async fn lead_with_certificates(
+    client: &Client,
+    config: &ControllerConfig,
+    loader: &mut Option<Box<dyn Loader>>,
+    registered: &watch::Sender<Option<String>>,
+    report: &watch::Sender<ControllerReport>,
+) {
+    let (bundle, written) = (watch::Sender::new(None), watch::Sender::new(0));
+    let trust = Trust { bundle: bundle.subscribe(), written: &written };
+    if let CertificateSource::Bundle(pem) = &config.certificates {
+        bundle.send_replace(Some(Arc::new(pem.clone())));
+    }
+    let CertificateSource::Own(certificates) = &config.certificates else {
+        return lead(client, config, loader, registered, trust).await;
+    };
+    let keeper = Keeper {
+        client,
+        namespace: &config.namespace,
+        config: certificates,
+        bundle: &bundle,
+        written: written.subscribe(),
+        report,
+    };
+    tokio::select! {
+        () = keeper.keep() => {}
+        () = lead(client, config, loader, registered, trust) => {}
+    }
+}
+
+/// What the configurations are to carry, and where it is said that they do.
+struct Trust<'a> {
+    bundle: watch::Receiver<Bundle>,
+    written: &'a watch::Sender<u64>,
 }
 
 /// What is known between two looks.
@@ -115,6 +160,7 @@ async fn lead(
     config: &ControllerConfig,
     loader: &mut Option<Box<dyn Loader>>,
     registered: &watch::Sender<Option<String>>,
+    mut trust: Trust<'_>,
 ) {
     let mut policies = Policies::follow(client);
     let mut replicas = Replicas::follow(client, &config.namespace);
@@ -142,12 +188,19 @@ async fn lead(
                 asked = Some(Instant::now());
             }
             let plan = planner.plan(&loaded, &replicas, Instant::now());
-            reconcile(client, config, plan, &served, registered).await;
+            let bundle = trust.bundle.borrow_and_update().clone();
+            // Without its bundle a webhook of ours would fail every call.
+            if bundle.is_some() || !matches!(config.certificates, CertificateSource::Own(_)) {
+                reconcile(client, config, plan, &served, registered, bundle.as_deref().map(Vec::as_slice)).await;
+                trust.written.send_modify(|times| *times += 1);
+            }
             known = Some(Known { versions, loaded });
         }
         tokio::select! {
             () = policies.changed() => sleep(SETTLE).await,
             () = replicas.changed() => sleep(SETTLE).await,
+            // Its sender lives as long as this.
+            _ = trust.bundle.changed() => {}
             () = sleep(TICK) => {}
         }
     }
@@ -203,8 +256,9 @@ async fn reconcile(
     mut plan: Plan,
     served: &ServedVersions,
     registered: &watch::Sender<Option<String>>,
+    ca_bundle: Option<&[u8]>,
 ) {
-    match bring(client, config, &mut plan, served).await {
+    match bring(client, config, &mut plan, served, ca_bundle).await {
         Ok(true) => say(&plan, registered),
         Ok(false) => return,
         Err(error) => {
@@ -228,6 +282,7 @@ async fn bring(
     config: &ControllerConfig,
     plan: &mut Plan,
     served: &ServedVersions,
+    ca_bundle: Option<&[u8]>,
 ) -> Result<bool, RegisterError> {
     let policies: Vec<webhooks::Registered<'_>> = plan
         .registered
@@ -237,8 +292,11 @@ async fn bring(
     let owner = register::owner(client).await?;
     let options = Options {
         endpoint: &config.endpoint,
-        ca_bundle: config.ca_bundle.as_deref(),
-        inject_ca_from: config.inject_ca_from.as_deref(),
+        ca_bundle,
+        inject_ca_from: match &config.certificates {
+            CertificateSource::InjectFrom(certificate) => Some(certificate),
+            _ => None,
+        },
         exempt_namespaces: &config.exempt_namespaces,
         served: Some(&|group, resource| served.of(group, resource)),
         owner_uid: owner.as_deref(),

@@ -20,6 +20,15 @@ pub const IMAGE: &str = "portcullis:0.1.0";
 /// How long a rollout may take on two cores that others use too.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Where an installation's certificates come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certificates {
+    /// A Secret that the test fills, mounted.
+    Given,
+    /// The controller's own CA; replicas read the Secret by the API.
+    Own,
+}
+
 /// What may differ between installations.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -29,6 +38,8 @@ pub struct Options {
     pub pre_stop: u32,
     /// The emptyDir under the cache, in YAML's flow style.
     pub cache: &'static str,
+    /// Where its certificates come from.
+    pub certificates: Certificates,
     /// Policies beside [`LOAD_POLICY`], as YAML.
     pub policies: String,
 }
@@ -155,8 +166,14 @@ impl Installed {
 
     fn apply(&self) {
         let options = &self.options;
+        let (serve, controller) = match options.certificates {
+            Certificates::Given => ("--tls-cert=/tls/tls.crt, --tls-key=/tls/tls.key", "--ca-bundle=/tls/ca.crt"),
+            // One API server hears of a new bundle at once.
+            Certificates::Own => ("--tls-secret=portcullis-tls", "--manage-certificates, --bundle-settle=500ms"),
+        };
         let manifest = MANIFEST
-            .replace("SERVE", &format!("--drain-delay={}", options.drain_delay))
+            .replace("SERVE", &format!("--drain-delay={}, {serve}", options.drain_delay))
+            .replace("CONTROLLER", controller)
             .replace("PRE_STOP", &options.pre_stop.to_string())
             .replace("CACHE}", &format!("{}}}", options.cache))
             .replace("MODULES", &self.modules().display().to_string());

@@ -131,7 +131,11 @@ impl Start<'_> {
         if security["readOnlyRootFilesystem"] == true {
             script.push_str("mount -o remount,bind,ro root\n");
         }
-        let _ = writeln!(script, "exec chroot root /usr/bin/setpriv {} --pdeathsig KILL /usr/bin/env -i \"$@\"", self.privileges());
+        let _ = writeln!(
+            script,
+            "exec chroot root /usr/bin/setpriv {} --pdeathsig KILL /usr/bin/env -i \"$@\"",
+            self.privileges()
+        );
         Ok(script)
     }
 

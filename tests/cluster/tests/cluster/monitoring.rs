@@ -51,7 +51,8 @@ fn every_metric_that_is_read_exists_with_its_labels() {
 
 #[test]
 fn every_metric_is_shown_or_watched() {
-    let read: BTreeSet<String> = expressions().iter().flat_map(|(_, expression)| used(expression).into_keys()).collect();
+    let read: BTreeSet<String> =
+        expressions().iter().flat_map(|(_, expression)| used(expression).into_keys()).collect();
     for metric in metrics().into_keys().filter(|metric| metric.starts_with("portcullis_")) {
         let bucket = format!("{metric}_bucket");
         assert!(read.contains(&metric) || read.contains(&bucket), "neither alerts nor dashboard read {metric}");
@@ -263,7 +264,8 @@ fn monitoring(name: &str) -> PathBuf {
 
 #[test]
 fn expressions_are_read_as_they_are_meant() {
-    let found = used(r#"sum by (a, le) (rate(portcullis_x{b="by (c)", d!~"e{}"}[5m])) / max(portcullis_y offset 5m) > 1"#);
+    let found =
+        used(r#"sum by (a, le) (rate(portcullis_x{b="by (c)", d!~"e{}"}[5m])) / max(portcullis_y offset 5m) > 1"#);
     let labels = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>();
     let expected = [
         ("portcullis_x".to_owned(), labels(&["a", "b", "d", "le"])),

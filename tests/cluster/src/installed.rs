@@ -46,7 +46,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { drain_delay: "5s", pre_stop: 5, cache: "{}", policies: String::new() }
+        Options {
+            drain_delay: "5s",
+            pre_stop: 5,
+            cache: "{}",
+            certificates: Certificates::Given,
+            policies: String::new(),
+        }
     }
 }
 

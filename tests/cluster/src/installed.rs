@@ -194,6 +194,14 @@ impl Installed {
     pub fn restart(&self) {
         let before = self.replicas();
         self.cluster.kubectl(&["rollout", "restart", "deployment/portcullis", "-n", NAMESPACE], "");
+        self.replaced(&before);
+    }
+
+    /// Waits until a rollout has put others in the place of these replicas.
+    ///
+    /// # Panics
+    /// They are there too long.
+    pub fn replaced(&self, before: &[Running]) {
         self.rolled_out();
         let gone = |old: &Running| !self.replicas().iter().any(|now| now.pid == old.pid);
         wait_for("the old replicas' end", PATIENCE, || before.iter().all(gone));

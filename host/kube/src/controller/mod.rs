@@ -14,6 +14,7 @@ mod plan;
 mod register;
 mod served;
 mod status;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ use crate::webhooks::{self, Endpoint, Options};
 use plan::{Plan, Planner};
 use register::{RegisterError, register};
 use served::ServedVersions;
+use surroundings::Surroundings;
 
 pub use plan::{LoadedPolicy, RunningPolicy};
 
@@ -122,6 +124,7 @@ async fn lead(
     let mut known: Option<Known> = None;
     let mut served = ServedVersions::default();
     let mut asked: Option<Instant> = None;
+    let mut surroundings = Surroundings::new(config);
     let mut begun = false;
     loop {
         let now = policies.now();
@@ -141,7 +144,8 @@ async fn lead(
                 served.ask(client).await;
                 asked = Some(Instant::now());
             }
-            let plan = planner.plan(&loaded, &replicas, Instant::now());
+            let mut plan = planner.plan(&loaded, &replicas, Instant::now());
+            plan.lint(&loaded, surroundings.now(client, &config.namespace).await);
             reconcile(client, config, plan, &served, registered).await;
             known = Some(Known { versions, loaded });
         }

@@ -7,6 +7,7 @@ mod context;
 mod corpus;
 mod crd;
 mod enforcement;
+mod guard;
 mod installation;
 mod many;
 mod orders;

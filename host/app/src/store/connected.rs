@@ -169,7 +169,8 @@ impl Connected {
         let snapshot = digest(loaded);
         self.state.send_if_modified(|state| {
             let certificate = self.certificate.borrow().clone();
-            let now = ReplicaState { ready: true, snapshot, policies, certificate };
+            // Without a certificate no call reaches it, whatever it runs.
+            let now = ReplicaState { ready: certificate.is_some(), snapshot, policies, certificate };
             let news = *state != now;
             *state = now;
             news

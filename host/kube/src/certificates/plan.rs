@@ -224,7 +224,7 @@ impl View {
             (Serving::Present(leaf), Some(newest)) => leaf.issuer == Some(newest.id),
             _ => false,
         };
-        if around.nothing_to_lose || (around.moved && is_of_newest) {
+        if around.moved && is_of_newest {
             return Vec::new();
         }
         let known = |id: &Fingerprint| self.authorities.iter().any(|one| one.id == *id);

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod cache;
+pub mod certificates;
 mod connect;
 mod controller;
 pub mod crd;
@@ -21,8 +22,11 @@ pub mod registrations;
 mod replica;
 pub mod webhooks;
 
+pub use certificates::{CertificateConfig, CertificateSource, ServingPair, ServingSecret};
 pub use connect::{ConnectError, client, connect};
-pub use controller::{ControllerConfig, LoadedPolicy, Loader, RunningPolicy, run as run_controller};
+pub use controller::{
+    BreakGlassState, ControllerConfig, ControllerReport, LoadedPolicy, Loader, RunningPolicy, run as run_controller,
+};
 pub use documents::{Policies, PoliciesNow, PolicyObject, PolicyVersion};
 pub use election::Registered;
 pub use live::Live;

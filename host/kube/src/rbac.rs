@@ -9,8 +9,10 @@
 //! - the controller writes webhook configurations, by name where RBAC knows
 //!   names, and the status of policies.
 //!
-//! Invariant: Secrets are in no rule unless a policy looks them up, and then in
-//! a role of their own that says for whom and what that means.
+//! Invariant: Secrets are in no rule of the cluster unless a policy looks them up,
+//! and then in a role of their own that says for whom and what that means. In
+//! their own namespace the pods read the one with their certificate, by its name,
+//! and the controller keeps that and the CA's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +24,7 @@ use portcullis_core::objects::group;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::certificates::{CA_SECRET, SERVING_SECRET};
 use crate::crd;
 use crate::registrations::RECORD;
 use crate::webhooks::{CONFIGURATIONS as OUR_CONFIGURATIONS, MANAGED_BY};
@@ -61,7 +64,7 @@ pub fn objects(watched: &[Watched], kinds: &Kinds, namespace: &str) -> Vec<Value
         value(&account(CONTROLLER, namespace)),
         value(&ClusterRole { metadata: meta(SERVING), rules: Some(serving(watched, kinds)), ..ClusterRole::default() }),
         value(&cluster_binding(SERVING, SERVING, namespace)),
-        value(&Role { metadata: meta_in(SERVING, namespace), rules: Some(leases()) }),
+        value(&Role { metadata: meta_in(SERVING, namespace), rules: Some(replicating()) }),
         value(&binding(SERVING, namespace)),
     ];
     if let Some(role) = secrets(watched) {
@@ -71,7 +74,7 @@ pub fn objects(watched: &[Watched], kinds: &Kinds, namespace: &str) -> Vec<Value
     objects.extend([
         value(&ClusterRole { metadata: meta(CONTROLLER), rules: Some(controlling()), ..ClusterRole::default() }),
         value(&cluster_binding(CONTROLLER, CONTROLLER, namespace)),
-        value(&Role { metadata: meta_in(CONTROLLER, namespace), rules: Some(electing()) }),
+        value(&Role { metadata: meta_in(CONTROLLER, namespace), rules: Some(leading()) }),
         value(&binding(CONTROLLER, namespace)),
     ]);
     objects
@@ -118,12 +121,13 @@ fn is_secret(watched: &Watched) -> bool {
 
 /// Each replica says in a Lease what it runs; its name is its pod's, which no
 /// rule can know beforehand. The controller's it follows, to know when it may
-/// drop a policy.
-fn leases() -> Vec<PolicyRule> {
+/// drop a policy. Its certificate it takes from a Secret.
+fn replicating() -> Vec<PolicyRule> {
     const LEASES: &str = "coordination.k8s.io";
     vec![
         rule(LEASES, ["leases"], &["create", "get", "patch", "delete"]),
         named([CONTROLLER_LEASE], rule(LEASES, ["leases"], &["list", "watch"])),
+        named([SERVING_SECRET], rule("", ["secrets"], &READ)),
     ]
 }
 
@@ -148,16 +152,18 @@ fn controlling() -> Vec<PolicyRule> {
     ]
 }
 
-/// What the controller does in its own namespace: it is elected, and follows
-/// what the replicas say of themselves.
-fn electing() -> Vec<PolicyRule> {
+/// What the controller does in its own namespace: it is elected, follows what
+/// the replicas say of themselves, and keeps CA and serving certificate.
+fn leading() -> Vec<PolicyRule> {
     const LEASES: &str = "coordination.k8s.io";
     vec![
         rule(LEASES, ["leases"], &["create", "get", "list", "watch"]),
         named([CONTROLLER_LEASE], rule(LEASES, ["leases"], &["update"])),
-        // What it has registered, and whether somebody has opened the cluster.
-        rule("", ["configmaps"], &["create"]),
+        // RBAC knows no name of what is not there yet: the record of what is registered
+        // and of a break-glass, the CA and the serving certificate.
+        rule("", ["configmaps", "secrets"], &["create"]),
         named([RECORD], rule("", ["configmaps"], &["get", "update"])),
+        named([CA_SECRET, SERVING_SECRET], rule("", ["secrets"], &["get", "list", "watch", "update"])),
     ]
 }
 
@@ -275,7 +281,23 @@ mod tests {
             ]
         );
         assert!(find(&objects, "ClusterRole", SECRETS).is_none());
-        assert!(objects.iter().all(|object| !object.to_string().contains("secrets")));
+        let cluster = objects.iter().filter(|object| object["kind"] == "ClusterRole");
+        assert!(cluster.into_iter().all(|object| !object.to_string().contains("secrets")));
+    }
+
+    #[test]
+    fn in_their_own_namespace_two_secrets_are_read_by_name() {
+        let objects = objects(&[], &Kinds::default(), "portcullis-system");
+        for (name, secrets) in [(SERVING, vec![SERVING_SECRET]), (CONTROLLER, vec![CA_SECRET, SERVING_SECRET])] {
+            let role = find(&objects, "Role", name).unwrap();
+            let rules = role["rules"].as_array().unwrap().iter().filter(|rule| rule["resources"][0] == "secrets");
+            for rule in rules.filter(|rule| rule["verbs"] != serde_json::json!(["create"])) {
+                assert_eq!(rule["resourceNames"], serde_json::json!(secrets), "{name}");
+            }
+        }
+        let serving = find(&objects, "Role", SERVING).unwrap();
+        assert!(rules(serving).contains(&": secrets: get,list,watch".to_owned()));
+        assert!(!serving.to_string().contains(CA_SECRET), "the CA's key is the controller's alone");
     }
 
     #[test]

@@ -29,6 +29,9 @@ const MANAGER: &str = "portcullis-replica";
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How long it counts without a word.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(15);
+/// How long one that says nothing may still answer: a Pod whose node has lost the
+/// cluster is given up after 5 minutes, and its Lease goes with it.
+const LINGERS: Duration = Duration::from_secs(600);
 /// Characters of a reason: annotations have 256 KiB for all policies.
 const MAX_REASON: usize = 300;
 
@@ -52,6 +55,10 @@ pub struct ReplicaState {
     pub snapshot: String,
     /// By `name` or `namespace/name`.
     pub policies: BTreeMap<String, PolicyState>,
+    /// SHA-256 of the certificate (DER) that its TLS serves, in hex; absent where
+    /// it serves none yet, and of replicas that don't say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// What a replica says of one policy.
@@ -174,9 +181,18 @@ impl Replicas {
 
     /// Those that are alive now; None before they have been read once.
     pub(crate) fn now(&mut self, now: Instant) -> Option<Vec<Replica>> {
+        self.heard_within(LIFETIME, now)
+    }
+
+    /// Those that may still serve, although nothing was heard of them for a while.
+    pub(crate) fn lingering(&mut self, now: Instant) -> Option<Vec<Replica>> {
+        self.heard_within(LINGERS, now)
+    }
+
+    fn heard_within(&mut self, silence: Duration, now: Instant) -> Option<Vec<Replica>> {
         let held = self.leases.now();
         let mut seen = BTreeMap::new();
-        let mut alive = Vec::new();
+        let mut heard = Vec::new();
         for lease in held.objects.values() {
             let name = lease.name_any();
             let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.clone());
@@ -186,13 +202,13 @@ impl Replicas {
             };
             seen.insert(name, (renewed, since));
             let state = lease.annotations().get(STATE).and_then(|text| serde_json::from_str(text).ok());
-            if let (Some(state), true) = (state, now.saturating_duration_since(since) < LIFETIME) {
+            if let (Some(state), true) = (state, now.saturating_duration_since(since) < silence) {
                 let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
-                alive.push(Replica { name: holder.unwrap_or_else(|| lease.name_any()), state });
+                heard.push(Replica { name: holder.unwrap_or_else(|| lease.name_any()), state });
             }
         }
         self.seen = seen;
-        held.synced.then_some(alive)
+        held.synced.then_some(heard)
     }
 
     /// Returns when a Lease has changed, which includes each renewal.

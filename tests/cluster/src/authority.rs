@@ -1,6 +1,8 @@
 //! A certificate authority of the test's own, for replicas that are handed their
 //! certificates: as many as are asked for, also one that has run out.
 
+use std::time::{Duration, SystemTime};
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 
 /// One authority.
@@ -55,11 +57,17 @@ impl Authority {
         self.issued(name, |_| {})
     }
 
-    /// One that ran out years ago.
+    /// One that runs out at this time.
+    ///
+    /// # Panics
+    /// The time is before 1970.
     #[must_use]
-    pub fn issue_run_out(&self, name: &str) -> Pair {
+    pub fn issue_until(&self, name: &str, end: SystemTime) -> Pair {
+        let since = end.duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
         self.issued(name, |parameters| {
-            (parameters.not_before, parameters.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+            parameters.not_before = date_time_ymd(2020, 1, 1);
+            // To the second, as certificates have it.
+            parameters.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(since.as_secs());
         })
     }
 

@@ -2,8 +2,8 @@
 //! whose kubelets are the bed's ([`Kubelets`]), so that what happens to it in a
 //! real cluster can happen to it here.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -54,6 +54,7 @@ pub struct Installed {
     kubelets: Kubelets,
     /// The cluster.
     pub cluster: Cluster,
+    image: Image,
     authority: Authority,
     options: Options,
 }
@@ -69,8 +70,9 @@ impl Installed {
     pub fn start(options: Options) -> Result<Installed, String> {
         let network = Network::new(0)?;
         let cluster = Plan::default().controllers(Controllers::OwnAccounts).scheduler().on(&network).start();
-        let kubelets = Kubelets::start(&cluster, network, 3, vec![Image::new(IMAGE)]);
-        let installed = Installed { kubelets, cluster, authority: Authority::new(), options };
+        let image = image(&cluster);
+        let kubelets = Kubelets::start(&cluster, network, 3, vec![image.clone()]);
+        let installed = Installed { kubelets, cluster, image, authority: Authority::new(), options };
         install(&installed.cluster);
         std::fs::create_dir_all(installed.modules()).expect("a folder for modules");
         installed.give(&installed.authority.issue(NAME));
@@ -112,9 +114,11 @@ impl Installed {
         pair
     }
 
-    /// Gives it a certificate that has run out.
-    pub fn give_run_out_certificate(&self) {
-        self.give(&self.authority.issue_run_out(NAME));
+    /// Gives it a certificate that runs out at this time.
+    pub fn give_until(&self, end: SystemTime) -> Pair {
+        let pair = self.authority.issue_until(NAME, end);
+        self.give(&pair);
+        pair
     }
 
     /// Whether every replica serves this certificate to who connects now.
@@ -126,7 +130,7 @@ impl Installed {
 
     /// Gives containers that start from now on these variables.
     pub fn set_environment(&self, variables: &[(&str, &str)]) {
-        let image = Image::new(IMAGE);
+        let image = self.image.clone();
         let image = variables.iter().fold(image, |image, (name, value)| image.environment(name, value));
         self.kubelets.set_image(image);
     }
@@ -225,6 +229,14 @@ impl Installed {
     }
 }
 
+/// What the container file makes: the program, and policies that are compiled.
+fn image(cluster: &Cluster) -> Image {
+    let policy = cluster.path("load.yaml");
+    std::fs::write(&policy, LOAD_POLICY).expect("the load's policy");
+    let baseline = Path::new("builtin/baseline");
+    Image::new(IMAGE).precompiled(&cluster.path("precompiled"), &[baseline, &policy])
+}
+
 /// The certificate that a replica shows, as DER.
 fn served(replica: &Running) -> Option<Vec<u8>> {
     /// How long a handshake may take.
@@ -233,8 +245,8 @@ fn served(replica: &Running) -> Option<Vec<u8>> {
     const PORT: u16 = 8443;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).tls_info(true).timeout(PATIENCE);
-    let asked = client.build().ok()?.get(format!("https://{}:{PORT}/", replica.address)).send();
-    let answer = runtime.block_on(asked).ok()?;
+    let url = format!("https://{}:{PORT}/", replica.address);
+    let answer = runtime.block_on(async { client.build()?.get(url).send().await }).ok()?;
     let shown = answer.extensions().get::<reqwest::tls::TlsInfo>()?;
     shown.peer_certificate().map(<[u8]>::to_vec)
 }

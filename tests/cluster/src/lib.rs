@@ -7,6 +7,8 @@
 //!   Network (root) ──────┤ an address that replicas reach from their namespaces
 //!                        ▼
 //!                     Portcullis: replicas and controller of the program under test
+//!                     Kubelets, Installed: the same as Pods that really run
+//!                     Load: real writes, and what became of each
 //! ```
 //!
 //! The programs of the control plane are one file that `build.sh` builds

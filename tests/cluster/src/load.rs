@@ -19,13 +19,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::{Answer, Api, JSON, STRATEGIC};
-use crate::{ADMIN, Cluster};
+use crate::{ADMIN, Cluster, wait_for};
 
 /// The policy that what must be stopped is stopped by, under this name.
 pub const LOAD_POLICY: &str = "{apiVersion: portcullis.dev/v1alpha1, kind: ClusterPolicy, metadata: {name: load}, \
      spec: {module: builtin/storage, policy: database-remote-storage, validationActions: [Deny], failurePolicy: Fail}}\n";
 /// What a denial by it begins with.
 const DENIED_BY: &str = "load/";
+/// How long the first writes may take.
+const BEGINNING: Duration = Duration::from_secs(60);
 /// Texts that are kept of each sort.
 const TEXTS: usize = 12;
 
@@ -170,10 +172,10 @@ enum Fate {
 }
 
 impl Load {
-    /// Starts it, in namespaces `load-0` and so on.
+    /// Starts it, in namespaces `load-0` and so on, and waits for the first writes.
     ///
     /// # Panics
-    /// The namespaces can't be made.
+    /// The namespaces can't be made, or nothing is written.
     #[must_use]
     pub fn begin(cluster: &Cluster, pace: Pace) -> Load {
         let ground: String = (0..pace.workers).map(ground).collect();
@@ -193,7 +195,9 @@ impl Load {
                 runtime.spawn(worker.work(pause))
             })
             .collect();
-        Load { runtime: Some(runtime), stop, counts, workers }
+        let load = Load { runtime: Some(runtime), stop, counts, workers };
+        wait_for("the load's first writes", BEGINNING, || load.so_far().writes() > 4);
+        load
     }
 
     /// What it has seen so far.

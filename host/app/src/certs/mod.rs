@@ -152,6 +152,10 @@ impl Certificates {
             return Renewal::Unchanged;
         }
         match Current::new(&bytes, &self.source, self.client_ca.as_ref()) {
+            Ok(new) if self.is_worse(new.not_after) => {
+                let (file, expired) = (self.source.to_string(), pair::date(new.not_after));
+                self.refuse(fingerprint, &CertificateError::RunOut { file, expired })
+            }
             Ok(current) => {
                 let not_after = current.not_after;
                 let leaf = current.leaf.clone();
@@ -162,6 +166,12 @@ impl Certificates {
             }
             Err(error) => self.refuse(fingerprint, &error),
         }
+    }
+
+    /// Whether a certificate has run out while the one in use hasn't.
+    fn is_worse(&self, not_after: i64) -> bool {
+        let now = jiff::Timestamp::now().as_second();
+        not_after <= now && self.not_after().is_some_and(|in_use| in_use > now)
     }
 
     /// Keeps the old pair; says so once a version.

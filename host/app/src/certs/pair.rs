@@ -57,6 +57,14 @@ pub enum CertificateError {
         /// Why.
         reason: String,
     },
+    /// It has run out, and the one in use hasn't.
+    #[error("the new certificate in {file} has run out on {expired}, and the one in use has not; renew it")]
+    RunOut {
+        /// Which.
+        file: String,
+        /// When.
+        expired: String,
+    },
     /// Two files that don't belong together.
     #[error("the key in {key} does not belong to the certificate in {certificate}: {reason}")]
     Mismatch {

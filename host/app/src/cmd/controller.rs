@@ -9,12 +9,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use portcullis_core::policy::{PolicyId, duration};
 use portcullis_engine::{Engine, EngineConfig};
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
-use portcullis_kube::{ControllerConfig, LoadedPolicy, Loader, PolicyObject, RunningPolicy};
+use portcullis_kube::{
+    CertificateConfig, CertificateSource, ControllerConfig, ControllerReport, LoadedPolicy, Loader, PolicyObject, RunningPolicy,
+};
+use tokio::sync::watch;
 
 use super::Signals;
 use crate::args::ControllerArguments;
-use crate::config::{ClusterConfig, LogConfig, default_cache};
-use crate::store::{Sources, Store};
+use crate::config::{ClusterConfig, DEFAULT_METRICS_PORT, Listen, LogConfig, default_cache};
+use crate::server;
+use crate::store::{self, Sources, Store};
 use crate::telemetry;
 
 /// The Service that the deployment has.
@@ -42,7 +46,14 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
     let outcome = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let client = portcullis_kube::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
-        portcullis_kube::run_controller(client, config, Box::new(loader), signals.next()).await;
+        let report = watch::Sender::new(ControllerReport::default());
+        let says = report.subscribe();
+        let listen = Listen {
+            address: arguments.metrics_address,
+            port: arguments.metrics_port.unwrap_or(DEFAULT_METRICS_PORT),
+        };
+        let _side = server::side(&listen, move || telemetry::controller_exposition(&says.borrow())).await?;
+        portcullis_kube::run_controller(client, config, Box::new(loader), report, signals.next()).await;
         Ok(ExitCode::SUCCESS)
     });
     // Policies that are still being compiled are not waited for.
@@ -60,15 +71,19 @@ fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Co
             port: i32::from(arguments.service_port.unwrap_or(HTTPS)),
         },
     };
-    let ca_bundle = match &arguments.ca_bundle {
-        Some(path) => {
+    let certificates = match (&arguments.ca_bundle, &arguments.inject_ca_from) {
+        _ if arguments.manage_certificates => {
+            CertificateSource::Own(own_certificates(arguments, &endpoint, &cluster.namespace)?)
+        }
+        (Some(path), _) => {
             let pem = fs::read(path).with_context(|| format!("--ca-bundle: can't read {}", path.display()))?;
             if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
                 bail!("--ca-bundle: {} holds no certificate in PEM", path.display());
             }
-            Some(pem)
+            CertificateSource::Bundle(pem)
         }
-        None => None,
+        (None, Some(certificate)) => CertificateSource::InjectFrom(certificate.clone()),
+        (None, None) => CertificateSource::Elsewhere,
     };
     let given = &arguments.exempt_namespace;
     let mut exempt_namespaces = if given.is_empty() { exempt_namespaces() } else { given.clone() };
@@ -79,12 +94,43 @@ fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Co
         namespace: cluster.namespace.clone(),
         identity: cluster.pod_name.clone().unwrap_or_else(identity),
         endpoint,
-        ca_bundle,
-        inject_ca_from: arguments.inject_ca_from.clone(),
+        certificates,
         exempt_namespaces,
-        initial_policies: Vec::new(),
-        break_glass_expiry: None,
+        initial_policies: match &arguments.initial_policies {
+            Some(set) => {
+                store::builtin_documents(set).map_err(|problem| anyhow!("--initial-policies: {problem}"))?
+            }
+            None => Vec::new(),
+        },
+        break_glass_expiry: time("--break-glass-expiry", arguments.break_glass_expiry.as_deref())?,
     })
+}
+
+fn own_certificates(
+    arguments: &ControllerArguments,
+    endpoint: &Endpoint,
+    namespace: &str,
+) -> Result<CertificateConfig> {
+    let mut config = CertificateConfig::new(portcullis_kube::certificates::names(endpoint, namespace));
+    for (flag, given, field) in [
+        ("--ca-lifetime", &arguments.ca_lifetime, &mut config.ca_lifetime),
+        ("--certificate-lifetime", &arguments.certificate_lifetime, &mut config.certificate_lifetime),
+        ("--bundle-settle", &arguments.bundle_settle, &mut config.bundle_settle),
+    ] {
+        if let Some(time) = time(flag, given.as_deref())? {
+            *field = time;
+        }
+    }
+    if config.certificate_lifetime > config.ca_lifetime {
+        bail!("--certificate-lifetime is longer than --ca-lifetime; a certificate ends with its CA at the latest");
+    }
+    Ok(config)
+}
+
+fn time(flag: &str, text: Option<&str>) -> Result<Option<Duration>> {
+    let Some(text) = text else { return Ok(None) };
+    let time = duration::parse(text).filter(|time| !time.is_zero());
+    time.map(Some).ok_or_else(|| anyhow!("{flag} is {text:?}; write 30m, 4h or 2160h"))
 }
 
 /// Unique enough outside a pod, where one controller runs by hand.

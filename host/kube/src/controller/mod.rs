@@ -12,6 +12,7 @@
 mod initial;
 mod plan;
 mod register;
+mod report;
 mod served;
 mod status;
 mod surroundings;
@@ -29,6 +30,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::certificates::{Bundle, CertificateSource, Keeper};
 use crate::documents::{Policies, PolicyObject, PolicyVersion};
 use crate::election::Election;
 use crate::replica::Replicas;
@@ -40,6 +42,7 @@ use served::ServedVersions;
 use surroundings::Surroundings;
 
 pub use plan::{LoadedPolicy, RunningPolicy};
+pub use report::{BreakGlassState, ControllerReport};
 
 /// Changes that come together are one: `kubectl apply -f` of a set.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -65,10 +68,8 @@ pub struct ControllerConfig {
     pub identity: String,
     /// Where the webhooks find the replicas.
     pub endpoint: Endpoint,
-    /// Certificates in PEM that theirs is checked by; None: left to whoever injects them.
-    pub ca_bundle: Option<Vec<u8>>,
-    /// The Certificate, `namespace/name`, whose CA cert-manager injects.
-    pub inject_ca_from: Option<String>,
+    /// Where the certificates come from that theirs is checked by.
+    pub certificates: CertificateSource,
     /// Namespaces that no webhook looks into.
     pub exempt_namespaces: Vec<String>,
     /// Policy objects that an installation begins with, as JSON: created once.
@@ -78,8 +79,14 @@ pub struct ControllerConfig {
     pub break_glass_expiry: Option<Duration>,
 }
 
-/// Leads whenever it can, until `stop` ends.
-pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loader>, stop: impl Future<Output = ()>) {
+/// Leads whenever it can, until `stop` ends; says what it knows in `report`.
+pub async fn run(
+    client: Client,
+    config: ControllerConfig,
+    loader: Box<dyn Loader>,
+    report: watch::Sender<ControllerReport>,
+    stop: impl Future<Output = ()>,
+) {
     let election = Election::new(&client, &config.namespace, config.identity.clone(), LEASE_LIFETIME);
     let mut loader = Some(loader);
     tokio::pin!(stop);
@@ -89,6 +96,7 @@ pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loade
             () = election.acquire() => {}
         }
         tracing::info!(identity = config.identity, "this controller leads");
+        report.send_modify(|report| report.leader = true);
         let (registered, says) = watch::channel(None);
         tokio::select! {
             () = &mut stop => {
@@ -96,8 +104,9 @@ pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loade
                 return;
             }
             () = election.keep(says) => {}
-            () = lead(&client, &config, &mut loader, &registered) => {}
+            () = lead_with_certificates(&client, &config, &mut loader, &registered, &report) => {}
         }
+        report.send_modify(ControllerReport::leads_no_more);
         if loader.is_none() {
             // It was in a thread of its own when the Lease was lost.
             tracing::error!("lost the Lease while policies were loaded; ending, so that a fresh start leads");
@@ -106,18 +115,60 @@ pub async fn run(client: Client, config: ControllerConfig, loader: Box<dyn Loade
     }
 }
 
+/// Leads, with the certificates that the configurations carry.
+async fn lead_with_certificates(
+    client: &Client,
+    config: &ControllerConfig,
+    loader: &mut Option<Box<dyn Loader>>,
+    registered: &watch::Sender<Option<String>>,
+    report: &watch::Sender<ControllerReport>,
+) {
+    let (bundle, written) = (watch::Sender::new(None), watch::Sender::new(0));
+    let trust = Trust { bundle: bundle.subscribe(), written: &written };
+    if let CertificateSource::Bundle(pem) = &config.certificates {
+        bundle.send_replace(Some(Arc::new(pem.clone())));
+    }
+    let CertificateSource::Own(certificates) = &config.certificates else {
+        return lead(Leading { client, config, registered, report }, loader, trust).await;
+    };
+    let keeper = Keeper {
+        client,
+        namespace: &config.namespace,
+        config: certificates,
+        bundle: &bundle,
+        written: written.subscribe(),
+        report,
+    };
+    tokio::select! {
+        () = keeper.keep() => {}
+        () = lead(Leading { client, config, registered, report }, loader, trust) => {}
+    }
+}
+
+/// What the configurations are to carry, and where it is said that they do.
+struct Trust<'a> {
+    bundle: watch::Receiver<Bundle>,
+    written: &'a watch::Sender<u64>,
+}
+
 /// What is known between two looks.
 struct Known {
     versions: BTreeMap<PolicyId, PolicyVersion>,
     loaded: Vec<LoadedPolicy>,
 }
 
-async fn lead(
-    client: &Client,
-    config: &ControllerConfig,
-    loader: &mut Option<Box<dyn Loader>>,
-    registered: &watch::Sender<Option<String>>,
-) {
+/// What the controller that leads works with, and where it says what it has done.
+#[derive(Clone, Copy)]
+struct Leading<'a> {
+    client: &'a Client,
+    config: &'a ControllerConfig,
+    /// The policies whose rules stand in a webhook, for the Lease.
+    registered: &'a watch::Sender<Option<String>>,
+    report: &'a watch::Sender<ControllerReport>,
+}
+
+async fn lead(lead: Leading<'_>, loader: &mut Option<Box<dyn Loader>>, mut trust: Trust<'_>) {
+    let Leading { client, config, .. } = lead;
     let mut policies = Policies::follow(client);
     let mut replicas = Replicas::follow(client, &config.namespace);
     let mut planner = Planner::default();
@@ -145,13 +196,24 @@ async fn lead(
                 asked = Some(Instant::now());
             }
             let mut plan = planner.plan(&loaded, &replicas, Instant::now());
-            plan.lint(&loaded, surroundings.now(client, &config.namespace).await);
-            reconcile(client, config, plan, &served, registered).await;
+            let risks = plan.lint(&loaded, surroundings.now(client, &config.namespace).await);
+            lead.report.send_modify(|report| {
+                report.lockout_risks = risks;
+                report.replicas = replicas.iter().filter(|replica| replica.state.ready).count() as u64;
+            });
+            let bundle = trust.bundle.borrow_and_update().clone();
+            // Without its bundle a webhook of ours would fail every call.
+            if bundle.is_some() || !matches!(config.certificates, CertificateSource::Own(_)) {
+                reconcile(&lead, plan, &served, bundle.as_deref().map(Vec::as_slice)).await;
+                trust.written.send_modify(|times| *times += 1);
+            }
             known = Some(Known { versions, loaded });
         }
         tokio::select! {
             () = policies.changed() => sleep(SETTLE).await,
             () = replicas.changed() => sleep(SETTLE).await,
+            // Its sender lives as long as this.
+            _ = trust.bundle.changed() => {}
             () = sleep(TICK) => {}
         }
     }
@@ -201,23 +263,18 @@ async fn load(loader: &mut Option<Box<dyn Loader>>, objects: Vec<Arc<PolicyObjec
     }
 }
 
-async fn reconcile(
-    client: &Client,
-    config: &ControllerConfig,
-    mut plan: Plan,
-    served: &ServedVersions,
-    registered: &watch::Sender<Option<String>>,
-) {
-    match bring(client, config, &mut plan, served).await {
-        Ok(true) => say(&plan, registered),
+async fn reconcile(lead: &Leading<'_>, mut plan: Plan, served: &ServedVersions, ca_bundle: Option<&[u8]>) {
+    match bring(lead, &mut plan, served, ca_bundle).await {
+        Ok(true) => say(&plan, lead.registered),
         Ok(false) => return,
         Err(error) => {
             tracing::error!(reason = %error, "the webhook configurations aren't what they should be; tried again");
+            lead.report.send_modify(|report| report.registrations_failed += 1);
             return;
         }
     }
     for (object, outlook) in &plan.statuses {
-        if let Err(error) = status::write(client, object, outlook).await {
+        if let Err(error) = status::write(lead.client, object, outlook).await {
             let policy = object.id.to_string();
             tracing::warn!(policy, reason = crate::told(&error), "the status can't be written; tried again");
         }
@@ -228,11 +285,12 @@ async fn reconcile(
 /// what has become of it; false where nothing is to be said, because the
 /// installation is being removed.
 async fn bring(
-    client: &Client,
-    config: &ControllerConfig,
+    lead: &Leading<'_>,
     plan: &mut Plan,
     served: &ServedVersions,
+    ca_bundle: Option<&[u8]>,
 ) -> Result<bool, RegisterError> {
+    let Leading { client, config, .. } = *lead;
     let policies: Vec<webhooks::Registered<'_>> = plan
         .registered
         .iter()
@@ -241,8 +299,11 @@ async fn bring(
     let owner = register::owner(client).await?;
     let options = Options {
         endpoint: &config.endpoint,
-        ca_bundle: config.ca_bundle.as_deref(),
-        inject_ca_from: config.inject_ca_from.as_deref(),
+        ca_bundle,
+        inject_ca_from: match &config.certificates {
+            CertificateSource::InjectFrom(certificate) => Some(certificate),
+            _ => None,
+        },
         exempt_namespaces: &config.exempt_namespaces,
         served: Some(&|group, resource| served.of(group, resource)),
         owner_uid: owner.as_deref(),
@@ -260,10 +321,16 @@ async fn bring(
     for name in &outcome.applied.disputed {
         tracing::warn!(name, "somebody else has changed the webhook configuration in a way that stays");
     }
+    lead.report.send_modify(|report| {
+        report.registrations_written += outcome.applied.written.len() as u64;
+        report.registrations_deleted += outcome.applied.deleted.len() as u64;
+        report.break_glass = outcome.break_glass.as_ref().map(BreakGlassState::of);
+    });
     plan.left_out(wanted.left_out);
     if let Some(open) = &outcome.break_glass {
         plan.open(open, &config.namespace);
     }
+    lead.report.send_modify(|report| report.policy_objects = plan.states());
     Ok(!outcome.uninstalling)
 }
 

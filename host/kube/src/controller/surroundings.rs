@@ -7,6 +7,7 @@ use kube::Client;
 use tokio::time::timeout;
 
 use super::ControllerConfig;
+use crate::certificates::CertificateSource;
 use crate::lint::{self, Facts};
 use crate::told;
 
@@ -28,8 +29,11 @@ pub(super) struct Surroundings {
 impl Surroundings {
     /// Nothing but how Portcullis is set up.
     pub(super) fn new(config: &ControllerConfig) -> Surroundings {
-        let facts =
-            Facts { inject_ca_from: config.inject_ca_from.clone(), ..Facts::new(config.exempt_namespaces.clone()) };
+        let inject_ca_from = match &config.certificates {
+            CertificateSource::InjectFrom(certificate) => Some(certificate.clone()),
+            _ => None,
+        };
+        let facts = Facts { inject_ca_from, ..Facts::new(config.exempt_namespaces.clone()) };
         Surroundings { facts, next: Instant::now(), failed: false }
     }
 

@@ -56,7 +56,10 @@ fn broken(generation: i64, runs: Option<i64>) -> LoadedPolicy {
 fn replica(name: &str, uid: &str, generation: i64, error: Option<&str>) -> Replica {
     let state = PolicyState { uid: uid.to_owned(), generation, error: error.map(str::to_owned), missing: None };
     let policies = BTreeMap::from([(NAME.to_owned(), state)]);
-    Replica { name: name.to_owned(), state: ReplicaState { ready: true, snapshot: String::new(), policies } }
+    Replica {
+        name: name.to_owned(),
+        state: ReplicaState { ready: true, snapshot: String::new(), policies, certificate: None },
+    }
 }
 
 fn on(generation: i64) -> Vec<Replica> {

@@ -270,6 +270,10 @@ where
     }
 }
 
+pub(super) fn is_ours<K: Resource>(there: &K) -> bool {
+    present(there.meta()).is_ours
+}
+
 fn is_status(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
 }

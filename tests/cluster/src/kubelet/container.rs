@@ -236,6 +236,9 @@ async fn environment(
         };
         environment.insert(text(&variable["name"]).to_owned(), value);
     }
+    if !image.is_precompiled() {
+        environment.remove("PORTCULLIS_PRECOMPILED");
+    }
     Ok(environment)
 }
 

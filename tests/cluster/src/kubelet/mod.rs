@@ -27,6 +27,7 @@ mod volume;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ use crate::process::{portcullis, wait_for};
 use crate::users::KUBELETS;
 use crate::{Cluster, Network};
 
+/// Where an image has policies that are compiled already.
+const PRECOMPILED: &str = "/var/lib/portcullis/precompiled";
 /// Before a watch that has ended begins again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a process that is killed may take to be gone.
@@ -115,6 +118,27 @@ impl Image {
     pub fn environment(mut self, name: &str, value: &str) -> Image {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same with these policies compiled beforehand, as the container file does it; `folder` is filled.
+    ///
+    /// # Panics
+    /// They can't be compiled.
+    #[must_use]
+    pub fn precompiled(self, folder: &Path, policies: &[&Path]) -> Image {
+        let mut command = Command::new(&self.program);
+        command.arg("precompile").arg(folder).env("NO_COLOR", "1");
+        for policy in policies {
+            command.arg("--policy").arg(policy);
+        }
+        let output = command.output().expect("the program runs");
+        assert!(output.status.success(), "precompile: {}", String::from_utf8_lossy(&output.stderr));
+        self.folder(folder, PRECOMPILED)
+    }
+
+    /// Whether it brings compiled policies along.
+    fn is_precompiled(&self) -> bool {
+        self.folders.iter().any(|(_, inside)| inside == PRECOMPILED)
     }
 
     /// The same with a folder of this machine in it, which can't be written.

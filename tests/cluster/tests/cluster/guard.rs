@@ -15,8 +15,8 @@ use portcullis_core::matching::Matcher;
 use portcullis_core::policy::PolicyDocument;
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{
-    ControllerConfig, Identity, LoadedPolicy, Loader, PolicyObject, PolicyState, ReplicaState, RunningPolicy, connect,
-    keep_lease, rbac, registrations, run_controller,
+    CertificateSource, ControllerConfig, ControllerReport, Identity, LoadedPolicy, Loader, PolicyObject, PolicyState,
+    ReplicaState, RunningPolicy, connect, keep_lease, rbac, registrations, run_controller,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -37,6 +37,7 @@ struct Installed {
     cluster: Cluster,
     controller: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     says: watch::Sender<ReplicaState>,
+    report: watch::Sender<ControllerReport>,
     expiry: Option<Duration>,
     initial: Vec<Value>,
 }
@@ -65,7 +66,9 @@ impl Installed {
         super::crd::install(&cluster);
         let runtime = Runtime::new().unwrap();
         let (says, state) = watch::channel(ReplicaState { ready: true, ..ReplicaState::default() });
-        let installed = Installed { runtime, cluster, controller: None, says, expiry: None, initial: Vec::new() };
+        let report = watch::Sender::new(ControllerReport::default());
+        let installed =
+            Installed { runtime, cluster, controller: None, says, report, expiry: None, initial: Vec::new() };
         installed.grant();
         let client = installed.runtime.block_on(connect(Some(&installed.cluster.kubeconfig_of(SERVER)), CONTEXT));
         let identity = Identity { namespace: NAMESPACE.to_owned(), pod: "one".to_owned(), uid: None };
@@ -87,8 +90,7 @@ impl Installed {
             namespace: NAMESPACE.to_owned(),
             identity: "the-controller".to_owned(),
             endpoint: Endpoint::Url("https://127.0.0.1:1".to_owned()),
-            ca_bundle: None,
-            inject_ca_from: None,
+            certificates: CertificateSource::Elsewhere,
             exempt_namespaces: exempt_namespaces(),
             initial_policies: self.initial.clone(),
             break_glass_expiry: self.expiry,
@@ -97,7 +99,8 @@ impl Installed {
         let stopped = async {
             let _ = stopped.await;
         };
-        let running = self.runtime.spawn(run_controller(client, config, Box::new(Documents), stopped));
+        let running =
+            self.runtime.spawn(run_controller(client, config, Box::new(Documents), self.report.clone(), stopped));
         self.controller = Some((stop, running));
     }
 
@@ -373,6 +376,8 @@ fn by_kubectl_while_all_are_dead(installed: &mut Installed) {
     assert!(message.contains("kubectl annotate configmap portcullis-registrations -n portcullis-system"), "{message}");
     installed.wait_condition("Ready", "False");
     installed.stays_open();
+    let report = installed.report.borrow().clone();
+    assert_eq!(report.break_glass.unwrap().gone, ["validating/portcullis"]);
     assert!(installed.is_there("validatingwebhookconfiguration/portcullis-policies"), "what is there stays");
     installed.cluster.kubectl(&["annotate", RECORD, "-n", NAMESPACE, "portcullis.dev/break-glass=end"], "");
     installed.wait_closed(true);

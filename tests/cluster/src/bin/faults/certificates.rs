@@ -1,6 +1,7 @@
 //! Certificates: new ones while calls go on, and one that has run out.
 
-use std::time::{Duration, Instant};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use portcullis_cluster::{Installed, Load, Pace, wait_for};
 
@@ -9,8 +10,10 @@ use crate::row::{Cost, Row};
 
 /// How long a mounted certificate may take to be served: the bed's kubelet reads each second.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the API server's kept connections are given to notice that a certificate has run out.
-const NOTICING: Duration = Duration::from_secs(10);
+/// How long the certificate holds that runs out: until every replica has it.
+const LASTING: Duration = Duration::from_secs(15);
+/// How long it is left there after its end.
+const CLOSED: Duration = Duration::from_secs(5);
 
 /// New certificates of the same authority, one after the other, each served by every replica before the next comes.
 pub(crate) fn swaps(installed: &mut Installed, scale: Scale) -> Row {
@@ -27,19 +30,27 @@ pub(crate) fn swaps(installed: &mut Installed, scale: Scale) -> Row {
     row.note(format!("served by all after at most {:.1} s", longest.as_secs_f64()))
 }
 
-/// A certificate that has run out takes the place of a good one. Whatever the replicas make of it, nothing passes
-/// unjudged; with a good one all is well again.
+/// The certificate that all serve runs out. Connections that are there go on, new ones fail, and the API server makes
+/// new ones when it is started anew: nothing passes unjudged, and with a good one all is well again.
 pub(crate) fn run_out(installed: &mut Installed, _: Scale) -> Row {
+    let end = SystemTime::now() + LASTING;
+    let pair = installed.give_until(end);
+    wait_for("the short-lived certificate at every replica", PATIENCE, || installed.all_serve(&pair));
     let load = Load::begin(&installed.cluster, Pace::default());
-    installed.give_run_out_certificate();
-    std::thread::sleep(NOTICING);
-    let meanwhile = load.so_far().failed.count;
+    wait_for("its end", PATIENCE, || SystemTime::now() > end + Duration::from_secs(1));
+    installed.cluster.restart_apiserver();
+    let before = load.so_far();
+    wait_for("a failed call", PATIENCE, || load.so_far().failed.count > before.failed.count);
+    sleep(CLOSED);
+    let closed = load.so_far();
     let pair = installed.swap_certificate();
     wait_for("the new certificate at every replica", PATIENCE, || installed.all_serve(&pair));
     let row = Row::of("1".to_owned(), Cost::Closed, load);
     let after = Load::begin(&installed.cluster, Pace::default());
-    std::thread::sleep(Duration::from_secs(3));
+    sleep(Duration::from_secs(3));
     let after = after.end();
-    let problem = (after.failed.count + after.unserved.count > 0).then(|| format!("afterwards: {after}"));
-    row.note(format!("{meanwhile} failed calls while it lay there")).problem(problem)
+    let open = (after.failed.count + after.unserved.count > 0).then(|| format!("afterwards: {after}"));
+    let passed = closed.failed.texts.iter().any(|text| text.contains("certificate has expired"));
+    let expired = (!passed).then(|| "no call failed because the certificate had run out".to_owned());
+    row.note(format!("{} failed calls until a good one came", closed.failed.count)).problem(open).problem(expired)
 }

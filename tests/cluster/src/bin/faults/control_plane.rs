@@ -12,14 +12,14 @@ use crate::row::{Cost, Row};
 /// How long a changed policy may take to be run by all.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Changes between two times that all is waited for.
-const BURST: usize = 25;
+const BURST: usize = 50;
 /// How long etcd stands still: longer than a webhook's timeout, shorter than a Node's grace.
 const PAUSED: Duration = Duration::from_secs(15);
 const POLICIES: &str = "/apis/portcullis.dev/v1alpha1/clusterpolicies";
 
 /// Settings of a policy beside the load's are changed again and again, in bursts; after each burst all run the last.
 pub(crate) fn policy_changes(installed: &mut Installed, scale: Scale) -> Row {
-    let times = scale.of(1000, 25);
+    let times = scale.of(1000, 10);
     let api = Api::new(&installed.cluster, ADMIN);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let policy = |number: usize| {

@@ -14,6 +14,8 @@ use crate::row::{Cost, Row};
 
 /// Names the hostile component (tests/guests/hostile), which `faults.sh` builds.
 const HOSTILE: &str = "PORTCULLIS_HOSTILE";
+/// How long the load goes on beside it, at least.
+const BESIDE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 const CONFIG: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {generateName: any-, namespace: hostile}}";
 
@@ -57,6 +59,7 @@ fn misbehave(installed: &Installed, scale: Scale, policy: &str, reason: &str) ->
             problem = Some(format!("not denied for its reason: {}", said.all()));
         }
     }
+    sleep(BESIDE);
     let row = Row::of(format!("{denied} denials, and beside"), Cost::Nothing, load);
     cluster.kubectl(&["delete", "clusterpolicy", "counts", "counts-not"], "");
     row.problem(problem)

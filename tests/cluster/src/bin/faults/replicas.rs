@@ -49,7 +49,8 @@ fn restart(installed: &Installed, rollouts: usize, what: &str) -> Row {
 /// `kill -9` of one of three: what was in flight there may fail, nothing after it.
 pub(crate) fn kill(installed: &mut Installed, scale: Scale) -> Row {
     let times = scale.of(12, 3);
-    let pace = Pace::default();
+    // Harder than elsewhere, so that there is something in flight.
+    let pace = Pace { workers: 8, a_second: 200 };
     let load = Load::begin(&installed.cluster, pace);
     let mut worst = 0;
     for time in 0..times {

@@ -60,7 +60,7 @@ impl Row {
         let well = self.well();
         let milliseconds = |percent: usize| format!("{:.0}", counts.latency(percent).as_secs_f64() * 1e3);
         println!(
-            "{name:<21}{:>24}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}{:>7}{:>7}{:>7}{:>7}  {}{}",
+            "{name:<21}{:>24}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>7}  {}{}",
             self.times,
             format!("{:.0}", took.as_secs_f64()),
             counts.writes(),
@@ -102,7 +102,7 @@ impl Row {
 /// The table's head.
 pub(crate) fn print_head() {
     println!(
-        "{:<21}{:>24}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}{:>7}{:>7}{:>7}{:>7}  result",
+        "{:<21}{:>24}{:>7}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>7}  result",
         "fault",
         "happened",
         "s",

@@ -7,6 +7,7 @@ mod coverage;
 mod golden;
 mod guest;
 mod hostile;
+mod image;
 mod property;
 mod proposals;
 mod server;

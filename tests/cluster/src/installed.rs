@@ -20,6 +20,15 @@ pub const IMAGE: &str = "portcullis:0.1.0";
 /// How long a rollout may take on two cores that others use too.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Where an installation's certificates come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certificates {
+    /// A Secret that the test fills, mounted.
+    Given,
+    /// The controller's own CA; replicas read the Secret by the API.
+    Own,
+}
+
 /// What may differ between installations.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -29,13 +38,21 @@ pub struct Options {
     pub pre_stop: u32,
     /// The emptyDir under the cache, in YAML's flow style.
     pub cache: &'static str,
+    /// Where its certificates come from.
+    pub certificates: Certificates,
     /// Policies beside [`LOAD_POLICY`], as YAML.
     pub policies: String,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { drain_delay: "5s", pre_stop: 5, cache: "{}", policies: String::new() }
+        Options {
+            drain_delay: "5s",
+            pre_stop: 5,
+            cache: "{}",
+            certificates: Certificates::Given,
+            policies: String::new(),
+        }
     }
 }
 
@@ -155,8 +172,14 @@ impl Installed {
 
     fn apply(&self) {
         let options = &self.options;
+        let (serve, controller) = match options.certificates {
+            Certificates::Given => ("--tls-cert=/tls/tls.crt, --tls-key=/tls/tls.key", "--ca-bundle=/tls/ca.crt"),
+            // One API server hears of a new bundle at once.
+            Certificates::Own => ("--tls-secret=portcullis-tls", "--manage-certificates, --bundle-settle=500ms"),
+        };
         let manifest = MANIFEST
-            .replace("SERVE", &format!("--drain-delay={}", options.drain_delay))
+            .replace("SERVE", &format!("--drain-delay={}, {serve}", options.drain_delay))
+            .replace("CONTROLLER", controller)
             .replace("PRE_STOP", &options.pre_stop.to_string())
             .replace("CACHE}", &format!("{}}}", options.cache))
             .replace("MODULES", &self.modules().display().to_string());
@@ -171,6 +194,14 @@ impl Installed {
     pub fn restart(&self) {
         let before = self.replicas();
         self.cluster.kubectl(&["rollout", "restart", "deployment/portcullis", "-n", NAMESPACE], "");
+        self.replaced(&before);
+    }
+
+    /// Waits until a rollout has put others in the place of these replicas.
+    ///
+    /// # Panics
+    /// They are there too long.
+    pub fn replaced(&self, before: &[Running]) {
         self.rolled_out();
         let gone = |old: &Running| !self.replicas().iter().any(|now| now.pid == old.pid);
         wait_for("the old replicas' end", PATIENCE, || before.iter().all(gone));

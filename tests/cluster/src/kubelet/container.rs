@@ -25,6 +25,8 @@ use crate::Place;
 
 /// As whom an image's program runs where the Pod doesn't say.
 const USER: u64 = 65532;
+/// Where programs are.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// Where the program is in its image.
 const ENTRYPOINT: &str = "/portcullis";
 /// What of the system is in an image's root: libraries for a program that isn't static, and the tools that become it.
@@ -67,7 +69,9 @@ impl Start<'_> {
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.place.namespace, "sh", "-c", &script, "container"]);
-        command.args(arguments(self.container, &environment)).env_clear().envs(&environment);
+        // Not before the last step: a library that is preloaded is the program's alone.
+        command.args(environment.iter().map(|(name, value)| format!("{name}={value}")));
+        command.args(arguments(self.container, &environment)).env_clear().env("PATH", PATH);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let (started, pid) = oneshot::channel();
         let told = told.clone();
@@ -127,7 +131,11 @@ impl Start<'_> {
         if security["readOnlyRootFilesystem"] == true {
             script.push_str("mount -o remount,bind,ro root\n");
         }
-        let _ = writeln!(script, "exec chroot root /usr/bin/setpriv {} --pdeathsig KILL \"$@\"", self.privileges());
+        let _ = writeln!(
+            script,
+            "exec chroot root /usr/bin/setpriv {} --pdeathsig KILL /usr/bin/env -i \"$@\"",
+            self.privileges()
+        );
         Ok(script)
     }
 
@@ -215,7 +223,7 @@ async fn environment(
 ) -> Result<BTreeMap<String, String>, String> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut environment = BTreeMap::from([
-        pair("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        pair("PATH", PATH),
         pair("HOSTNAME", text(&pod["metadata"]["name"])),
         pair("KUBERNETES_SERVICE_HOST", &shared.server.0),
         pair("KUBERNETES_SERVICE_PORT", &shared.server.1),

@@ -92,8 +92,12 @@ async fn part_of(api: &Api, pod: &Value, part: &Value, folder: &Path) -> Result<
         };
     }
     if let Some(path) = part["serviceAccountToken"]["path"].as_str() {
-        // A token is read again long before it runs out; until then it stays.
-        if let Ok(token) = fs::read(folder.join(path)) {
+        // A token is made anew when half of its time is over.
+        let file = folder.join(path);
+        let age = fs::metadata(&file).and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age.as_secs() < TOKEN_LIFETIME / 2)
+            && let Ok(token) = fs::read(file)
+        {
             return Ok(Files::from([(path.to_owned(), token)]));
         }
         return Ok(Files::from([(path.to_owned(), token(api, pod, &part["serviceAccountToken"]).await?)]));

@@ -55,8 +55,7 @@ impl Ground {
 
     fn apply(&self, name: &str) {
         let folder = self.kustomization(name);
-        // The custom resources are there before the objects that need them by the second time.
-        self.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-k", &folder], "");
+        self.cluster.kubectl(&["apply", "--server-side", "-k", &folder], "");
         self.rolled_out();
     }
 
@@ -167,8 +166,7 @@ fn kustomize_installs_upgrades_rolls_back_and_uninstalls() {
     println!("kustomize, upgrade and rollback: {counts}");
     counts.assert_flawless("upgrade and rollback with kustomize");
     ground.cluster.assert_no_failed_webhook_call();
-    // Namespaces go last of all, so the command doesn't wait for them.
-    ground.cluster.kubectl(&["delete", "--wait=false", "-k", &ground.kustomization("previous")], "");
+    ground.cluster.kubectl(&["delete", "-k", &ground.kustomization("previous")], "");
     let took = ground.nothing_blocks("kubectl delete -k");
     println!("nothing blocks {:.1} s after the deletion", took.as_secs_f64());
     ground.namespace_goes();

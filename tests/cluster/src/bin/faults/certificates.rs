@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis_cluster::{Installed, Load, Pace, wait_for};
+use portcullis_cluster::{Certificates, Installed, Load, Pace, wait_for};
 
 use crate::Scale;
 use crate::row::{Cost, Row};
@@ -28,6 +28,30 @@ pub(crate) fn swaps(installed: &mut Installed, scale: Scale) -> Row {
     }
     let row = Row::of(format!("{times} swaps"), Cost::Nothing, load);
     row.note(format!("served by all after at most {:.1} s", longest.as_secs_f64()))
+}
+
+/// The controller's own CA and certificate are replaced, one after the other, each asked for by an annotation.
+pub(crate) fn rotations(installed: &mut Installed, scale: Scale) -> Row {
+    let times = scale.of(200, 3);
+    installed.change(|options| options.certificates = Certificates::Own);
+    installed.settle();
+    let load = Load::begin(&installed.cluster, Pace::default());
+    let mut longest = Duration::ZERO;
+    for number in 0..times {
+        let begun = Instant::now();
+        let (asked, done) = (format!("portcullis.dev/rotate=bed-{number}"), format!("bed-{number}"));
+        let secret = ["secret", "portcullis-ca", "-n", "portcullis-system"];
+        installed.cluster.kubectl(&[&["annotate", "--overwrite"], &secret[..], &[&asked]].concat(), "");
+        // Done is when the old CA is gone, too.
+        let annotation = "jsonpath={.metadata.annotations.portcullis\\.dev/rotated} {.data.previous-ca\\.crt}";
+        let rotated = || installed.cluster.kubectl(&[&["get"], &secret[..], &["-o", annotation]].concat(), "");
+        wait_for("the rotation's end", PATIENCE, || rotated().trim() == done);
+        longest = longest.max(begun.elapsed());
+    }
+    let row = Row::of(format!("{times} CAs and certificates"), Cost::Nothing, load);
+    installed.change(|options| options.certificates = Certificates::Given);
+    installed.settle();
+    row.note(format!("at most {:.1} s each", longest.as_secs_f64()))
 }
 
 /// The certificate that all serve runs out. Connections that are there go on, new ones fail, and the API server makes

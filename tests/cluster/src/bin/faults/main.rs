@@ -54,7 +54,7 @@ struct Fault {
 }
 
 /// All of them, the harmless first; each leaves the installation as it found it.
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 17] = [
     Fault { name: "policy-changes", happen: control_plane::policy_changes },
     Fault { name: "certificate-swaps", happen: certificates::swaps },
     Fault { name: "kill", happen: replicas::kill },
@@ -70,6 +70,7 @@ const FAULTS: [Fault; 16] = [
     Fault { name: "disk-full", happen: host::disk_full },
     Fault { name: "clock-forward", happen: host::clock_forward },
     Fault { name: "certificate-run-out", happen: certificates::run_out },
+    Fault { name: "ca-rotations", happen: certificates::rotations },
     Fault { name: "all-replicas-dead", happen: replicas::all_dead },
 ];
 

@@ -15,7 +15,11 @@ const REPLICAS: usize = 3;
 
 /// Rolling restarts with a short drain.
 pub(crate) fn restarts(installed: &mut Installed, scale: Scale) -> Row {
-    restart(installed, scale.of(67, 2), "short drain")
+    let load = Load::begin(&installed.cluster, Pace::default());
+    let rollouts = scale.of(67, 1);
+    let longest = restart(installed, rollouts);
+    let row = Row::of(format!("{} (short drain)", rollouts * REPLICAS), Cost::Nothing, load);
+    row.note(format!("longest rollout {:.0} s", longest.as_secs_f64()))
 }
 
 /// Rolling restarts as they are shipped: 5 s of preStop, 5 s of drain delay.
@@ -25,25 +29,31 @@ pub(crate) fn restarts_at_full_length(installed: &mut Installed, scale: Scale) -
         (options.drain_delay, options.pre_stop) = (full.drain_delay, full.pre_stop);
     });
     installed.settle();
-    let row = restart(installed, scale.of(2, 1), "full drain");
+    let load = Load::begin(&installed.cluster, Pace::default());
+    let rollouts = scale.of(1, 0);
+    restart(installed, rollouts);
+    // What goes in this rollout is what was set up for the full length.
+    let begun = Instant::now();
+    let before = installed.replicas();
     installed.change(|options| {
         let short = Options::quick_to_drain();
         (options.drain_delay, options.pre_stop) = (short.drain_delay, short.pre_stop);
     });
-    installed.settle();
-    row
+    installed.replaced(&before);
+    let took = begun.elapsed();
+    let row = Row::of(format!("{} (full drain)", (rollouts + 1) * REPLICAS), Cost::Nothing, load);
+    row.note(format!("the last rollout {:.0} s", took.as_secs_f64()))
 }
 
-fn restart(installed: &Installed, rollouts: usize, what: &str) -> Row {
-    let load = Load::begin(&installed.cluster, Pace::default());
+/// How long the longest rollout took.
+fn restart(installed: &Installed, rollouts: usize) -> Duration {
     let mut longest = Duration::ZERO;
     for _ in 0..rollouts {
         let begun = Instant::now();
         installed.restart();
         longest = longest.max(begun.elapsed());
     }
-    let row = Row::of(format!("{} ({what})", rollouts * REPLICAS), Cost::Nothing, load);
-    row.note(format!("longest rollout {:.0} s", longest.as_secs_f64()))
+    longest
 }
 
 /// `kill -9` of one of three: what was in flight there may fail, nothing after it.

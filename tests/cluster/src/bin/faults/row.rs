@@ -79,8 +79,10 @@ impl Row {
         for problem in &self.problems {
             println!("  problem: {problem}");
         }
-        if !well || counts.failed.count > 0 {
+        if !well {
             print!("{}", counts.texts());
+        } else if let Some(text) = counts.failed.texts.first() {
+            println!("  such as: {text}");
         }
         well
     }

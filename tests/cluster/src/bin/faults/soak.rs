@@ -41,7 +41,7 @@ pub(crate) fn run(minutes: u64) -> ExitCode {
         for (replica, samples) in replicas.iter().zip(&mut samples) {
             samples.push(resident(replica.pid));
         }
-        if samples[0].len() % 6 == 0 {
+        if samples[0].len().is_multiple_of(6) {
             println!("{:>5} s  {}  {}", begun.elapsed().as_secs(), memory(&samples), load.so_far());
         }
     }
@@ -49,7 +49,7 @@ pub(crate) fn run(minutes: u64) -> ExitCode {
     println!("{minutes} min, {changes} policy changes and certificates: {counts}\n{}", counts.texts());
     let mut well = flawless(&counts) && same(&replicas, &installed.replicas());
     for (replica, samples) in replicas.iter().zip(&samples) {
-        well &= steady(&replica.pod, samples, begun.elapsed());
+        well &= steady(&replica.pod, samples);
     }
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -81,7 +81,7 @@ fn same(before: &[Running], after: &[Running]) -> bool {
 }
 
 /// Whether the memory after the warm-up stayed within the bound, by medians at either end.
-fn steady(pod: &str, samples: &[u64], _: Duration) -> bool {
+fn steady(pod: &str, samples: &[u64]) -> bool {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -144,6 +144,9 @@ fn controlling() -> Vec<PolicyRule> {
         // RBAC knows no name of what is not there yet.
         rule(REGISTRATION, CONFIGURATIONS, &["create"]),
         named(OUR_CONFIGURATIONS, rule(REGISTRATION, CONFIGURATIONS, &["get", "patch", "delete"])),
+        // Whether a policy could keep the cluster's network, volumes or names from coming back.
+        rule("apps", ["daemonsets", "deployments", "statefulsets"], &["list"]),
+        rule("", ["namespaces"], &["list"]),
         // The configurations are owned by its own role, by uid.
         named([CONTROLLER], rule(ROLES, ["clusterroles"], &["get"])),
     ]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::LoadArguments;
 
 /// The image as the project's own build names it.
-pub const DEFAULT_IMAGE: &str = concat!("portcullis:", env!("CARGO_PKG_VERSION"));
+const DEFAULT_IMAGE: &str = concat!("portcullis:", env!("CARGO_PKG_VERSION"));
 
 /// Print what has to be in a cluster, as YAML.
 #[derive(Debug, Args)]

@@ -81,7 +81,7 @@ struct Bytes {
 }
 
 impl Certificates {
-    /// Reads the files, or makes a pair.
+    /// Reads the files, or makes a pair. A Secret is for [`Certificates::of_secret`].
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
@@ -91,6 +91,7 @@ impl Certificates {
                 Source::Files { certificate: certificate.clone(), key: key.clone() }
             }
             CertificateSource::SelfSigned { names } => Source::Made(SelfSigned::make(names)?),
+            CertificateSource::Secret { name } => return Err(CertificateError::NoCluster { name: name.clone() }),
         };
         Certificates::of(source, client_ca)
     }
@@ -229,10 +230,13 @@ async fn changed(watch: &mut Option<Watch>) {
 
 /// Returns when the Secret has another pair.
 async fn handed_out(pairs: &mut Option<watch::Receiver<Option<Arc<ServingPair>>>>) {
-    match pairs {
-        Some(pairs) if pairs.changed().await.is_ok() => {}
+    let handed_out = match pairs {
+        Some(pairs) => pairs.changed().await.is_ok(),
+        None => false,
+    };
+    if !handed_out {
         // Its sender ends only with the Secret's watch, which `Certificates` holds.
-        _ => std::future::pending().await,
+        std::future::pending::<()>().await;
     }
 }
 

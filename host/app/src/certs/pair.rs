@@ -57,6 +57,12 @@ pub enum CertificateError {
         /// Why.
         reason: String,
     },
+    /// A Secret is in a cluster, and there is none.
+    #[error("the certificate is in the Secret {name} of a cluster, and none is connected; --kubernetes connects it")]
+    NoCluster {
+        /// Which Secret.
+        name: String,
+    },
     /// It has run out, and the one in use hasn't.
     #[error("the new certificate in {file} has run out on {expired}, and the one in use has not; renew it")]
     RunOut {

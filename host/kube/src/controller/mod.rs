@@ -15,6 +15,7 @@ mod register;
 mod report;
 mod served;
 mod status;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ use crate::webhooks::{self, Endpoint, Options};
 use plan::{Plan, Planner};
 use register::{RegisterError, register};
 use served::ServedVersions;
+use surroundings::Surroundings;
 
 pub use plan::{LoadedPolicy, RunningPolicy};
 pub use report::{BreakGlassState, ControllerReport};
@@ -168,6 +170,7 @@ async fn lead(
     let mut known: Option<Known> = None;
     let mut served = ServedVersions::default();
     let mut asked: Option<Instant> = None;
+    let mut surroundings = Surroundings::new(config);
     let mut begun = false;
     loop {
         let now = policies.now();
@@ -187,7 +190,8 @@ async fn lead(
                 served.ask(client).await;
                 asked = Some(Instant::now());
             }
-            let plan = planner.plan(&loaded, &replicas, Instant::now());
+            let mut plan = planner.plan(&loaded, &replicas, Instant::now());
+            plan.lint(&loaded, surroundings.now(client, &config.namespace).await);
             let bundle = trust.bundle.borrow_and_update().clone();
             // Without its bundle a webhook of ours would fail every call.
             if bundle.is_some() || !matches!(config.certificates, CertificateSource::Own(_)) {

@@ -16,6 +16,7 @@ use portcullis_core::secret::looks_up_secrets;
 use serde_json::Value;
 
 use crate::documents::{PolicyObject, PolicyVersion};
+use crate::lint::{self, Facts};
 use crate::registrations::{ANNOTATION, BreakGlass, END, RECORD};
 use crate::replica::Replica;
 use crate::webhooks::{self, LeftOut};
@@ -68,7 +69,7 @@ struct Registration {
 pub(super) struct Plan {
     /// The policies whose rules stand in a webhook.
     pub(super) registered: Vec<Arc<Policy>>,
-    /// For each policy object, what its status is to say.
+    /// For each policy object, in their order, what its status is to say.
     pub(super) statuses: Vec<(Arc<PolicyObject>, Outlook)>,
 }
 
@@ -135,6 +136,25 @@ impl Plan {
                 outlook.degraded = Verdict::new(true, "NotRegistered", left_out.reason);
             }
         }
+    }
+
+    /// Says of policies that the set-up could lock the cluster out; how many risks
+    /// there are, by rule.
+    pub(super) fn lint(&mut self, running: &[LoadedPolicy], facts: &Facts) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for ((_, outlook), loaded) in self.statuses.iter_mut().zip(running) {
+            let Some(running) = &loaded.running else { continue };
+            let risks = lint::admit(&running.policy.document, running.policy.description.as_deref(), facts);
+            for risk in &risks {
+                *counts.entry(risk.rule).or_default() += 1;
+            }
+            // The worst comes first.
+            let Some(worst) = risks.first() else { continue };
+            let told = risks.iter().map(|risk| format!("{}: {}; {}", risk.rule, risk.message, risk.help));
+            let message = told.collect::<Vec<_>>().join("\n");
+            outlook.lockout_risk = Some(Verdict::new(true, worst.reason(), message));
+        }
+        counts
     }
 
     /// Says of policies that the configuration which carries them is gone.

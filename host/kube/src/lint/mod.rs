@@ -50,16 +50,24 @@ pub enum Level {
     Warn,
 }
 
-/// The rules, with what each is about: the reason of a condition is the name in
-/// CamelCase.
-pub const RULES: [(&str, &str); 7] = [
-    (rules::WORKLOAD, "what the cluster's network, volumes, names or certificates come from isn't exempt"),
-    (rules::ISSUER, "the issuer of the webhooks' certificate waits for the webhooks"),
-    (rules::VITAL, "a policy names kinds that are never reviewed"),
-    (rules::WILDCARD, "a policy that fails closed names everything"),
-    (rules::CLUSTER_SCOPED, "a policy refuses what controllers write of cluster-scoped kinds while no replica answers"),
-    (rules::ONE_REPLICA, "a policy fails closed and one replica answers"),
-    (rules::TIMEOUT, "a policy may take longer than its callers wait"),
+/// The rules: the name, the reason of a condition that it becomes, and what it is
+/// about.
+pub const RULES: [(&str, &str, &str); 7] = [
+    (
+        rules::WORKLOAD,
+        "WorkloadOutsideExemptNamespaces",
+        "what the cluster's network, volumes or names come from isn't exempt",
+    ),
+    (rules::ISSUER, "CertificateIssuerJudged", "the issuer of the webhooks' certificate waits for the webhooks"),
+    (rules::VITAL, "VitalKinds", "a policy names kinds that are never reviewed"),
+    (rules::WILDCARD, "Wildcard", "a policy that fails closed names everything"),
+    (
+        rules::CLUSTER_SCOPED,
+        "ClusterScopedFailClosed",
+        "a policy refuses what controllers write of cluster-scoped kinds while no replica answers",
+    ),
+    (rules::ONE_REPLICA, "OneReplica", "a policy fails closed and one replica answers"),
+    (rules::TIMEOUT, "LongTimeout", "a policy may take longer than its callers wait"),
 ];
 
 /// All risks of a set-up, the worst first, then by rule and policy.
@@ -83,16 +91,7 @@ pub fn admit(document: &PolicyDocument, description: Option<&Description>, facts
 impl Risk {
     /// The rule as the reason of a condition: `OneReplica`.
     #[must_use]
-    pub fn reason(&self) -> String {
-        reason(self.rule)
+    pub fn reason(&self) -> &'static str {
+        RULES.iter().find(|(rule, _, _)| *rule == self.rule).map_or("Unknown", |(_, reason, _)| reason)
     }
-}
-
-/// `one-replica` as `OneReplica`.
-fn reason(rule: &str) -> String {
-    let words = rule.split('-').map(|word| {
-        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-        format!("{}{rest}", first.to_ascii_uppercase())
-    });
-    words.collect()
 }

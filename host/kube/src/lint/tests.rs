@@ -42,7 +42,7 @@ fn told(objects: &[Value], expected: &[&str]) -> Vec<Risk> {
         .collect();
     assert_eq!(shown, expected, "{risks:#?}");
     for risk in &risks {
-        assert!(RULES.iter().any(|(rule, _)| *rule == risk.rule), "{} is no known rule", risk.rule);
+        assert!(RULES.iter().any(|(rule, _, _)| *rule == risk.rule), "{} is no known rule", risk.rule);
         assert!(!risk.help.is_empty() && !risk.message.ends_with('.') && !risk.help.ends_with('.'), "{risk:?}");
     }
     risks

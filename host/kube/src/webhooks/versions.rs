@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::reach::{Atom, Part};
 
 /// Which versions of a resource (group, plural) the cluster serves, where known.
-pub type Served<'a> = dyn Fn(&str, &str) -> Option<Vec<String>> + 'a;
+pub type Served<'a> = dyn Fn(&str, &str) -> Option<Vec<String>> + Sync + 'a;
 
 /// Policies that share a webhook.
 #[derive(Debug, Default)]

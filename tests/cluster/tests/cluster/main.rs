@@ -8,6 +8,7 @@ mod corpus;
 mod crd;
 mod deploy;
 mod enforcement;
+mod guard;
 mod installation;
 mod many;
 mod monitoring;

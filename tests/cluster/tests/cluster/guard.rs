@@ -1,0 +1,515 @@
+//! Never in one's own way, on a real API server with the real garbage collector
+//! and the real controller, while no replica answers: what is never blocked,
+//! break-glass, what an uninstallation leaves, and what is created once.
+//!
+//! The controller runs in the test, by the account and the roles of an
+//! installation; the one replica is a Lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_cluster::{CONTEXT, CONTROLLER, Cluster, Controllers, Plan, SERVER, wait_for};
+use portcullis_core::admit::Policy;
+use portcullis_core::kinds::Kinds;
+use portcullis_core::matching::Matcher;
+use portcullis_core::policy::PolicyDocument;
+use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
+use portcullis_kube::{
+    ControllerConfig, Identity, LoadedPolicy, Loader, PolicyObject, PolicyState, ReplicaState, RunningPolicy, connect,
+    keep_lease, rbac, registrations, run_controller,
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+const NAMESPACE: &str = "portcullis-system";
+/// How long the controller, or the garbage collector, may take for one step.
+const SOON: Duration = Duration::from_secs(90);
+/// How long a wrong repair would take: two looks of the controller.
+const LONG_ENOUGH: Duration = Duration::from_secs(12);
+const CONFIGURATION: &str = "validatingwebhookconfiguration/portcullis";
+const RECORD: &str = "configmap/portcullis-registrations";
+
+/// A cluster with the installation but for its replicas, of which one is said to be there.
+struct Installed {
+    runtime: Runtime,
+    cluster: Cluster,
+    controller: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    says: watch::Sender<ReplicaState>,
+    expiry: Option<Duration>,
+    initial: Vec<Value>,
+}
+
+/// Reads documents as they are; their modules don't matter here.
+struct Documents;
+
+impl Loader for Documents {
+    fn load(&mut self, objects: &[Arc<PolicyObject>]) -> Vec<LoadedPolicy> {
+        let policy = |object: &Arc<PolicyObject>| {
+            let document = PolicyDocument::from_json(&object.document).unwrap();
+            let matcher = Matcher::new(&document, None).unwrap();
+            let evaluator = Err("nobody asks it here".to_owned());
+            let policy = Policy { matcher, document, description: None, digest: "d".to_owned(), evaluator };
+            let running = RunningPolicy { generation: object.version.generation, policy: Arc::new(policy) };
+            LoadedPolicy { object: object.clone(), running: Some(running), problem: None }
+        };
+        objects.iter().map(policy).collect()
+    }
+}
+
+impl Installed {
+    fn start() -> Installed {
+        let cluster = Plan::default().controllers(Controllers::OwnAccounts).start();
+        cluster.kubectl(&["create", "namespace", NAMESPACE], "");
+        super::crd::install(&cluster);
+        let runtime = Runtime::new().unwrap();
+        let (says, state) = watch::channel(ReplicaState { ready: true, ..ReplicaState::default() });
+        let installed = Installed { runtime, cluster, controller: None, says, expiry: None, initial: Vec::new() };
+        installed.grant();
+        let client = installed.runtime.block_on(connect(Some(&installed.cluster.kubeconfig_of(SERVER)), CONTEXT));
+        let identity = Identity { namespace: NAMESPACE.to_owned(), pod: "one".to_owned(), uid: None };
+        installed.runtime.spawn(keep_lease(client.unwrap(), identity, state));
+        installed
+    }
+
+    /// The roles of an installation.
+    fn grant(&self) {
+        let objects = rbac::objects(&[], &Kinds::default(), NAMESPACE);
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        self.cluster.kubectl(&["apply", "--server-side", "-f", "-"], &list.to_string());
+    }
+
+    fn start_controller(&mut self) {
+        let kubeconfig = self.cluster.kubeconfig_of(CONTROLLER);
+        let client = self.runtime.block_on(connect(Some(&kubeconfig), CONTEXT)).unwrap();
+        let config = ControllerConfig {
+            namespace: NAMESPACE.to_owned(),
+            identity: "the-controller".to_owned(),
+            endpoint: Endpoint::Url("https://127.0.0.1:1".to_owned()),
+            ca_bundle: None,
+            inject_ca_from: None,
+            exempt_namespaces: exempt_namespaces(),
+            initial_policies: self.initial.clone(),
+            break_glass_expiry: self.expiry,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let running = self.runtime.spawn(run_controller(client, config, Box::new(Documents), stopped));
+        self.controller = Some((stop, running));
+    }
+
+    /// Ends it as a kill does: it may be between any two steps.
+    fn kill_controller(&mut self) {
+        let (_, running) = self.controller.take().unwrap();
+        running.abort();
+        let _ = self.runtime.block_on(running);
+    }
+
+    /// Applies a policy, has the replica say that it runs it, and waits until its rules stand.
+    fn apply(&self, policy: &Value) {
+        self.cluster.kubectl(&["apply", "-f", "-"], &policy.to_string());
+        self.run_all();
+    }
+
+    /// The replica says that it runs every policy there is.
+    fn run_all(&self) {
+        let all = self.json(&["get", "clusterpolicies.portcullis.dev"]);
+        let state = |object: &Value| {
+            let metadata = &object["metadata"];
+            let uid = metadata["uid"].as_str().unwrap().to_owned();
+            let state =
+                PolicyState { uid, generation: metadata["generation"].as_i64().unwrap(), ..PolicyState::default() };
+            (metadata["name"].as_str().unwrap().to_owned(), state)
+        };
+        let policies = all["items"].as_array().unwrap().iter().map(state).collect();
+        self.says.send_modify(|says| says.policies = policies);
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.cluster.kubectl(&[arguments, &["-o", "json"]].concat(), "")).unwrap()
+    }
+
+    fn is_there(&self, what: &str) -> bool {
+        self.cluster.try_kubectl(&["get", what, "-n", NAMESPACE], "").well()
+    }
+
+    /// Waits until the API server itself acts by the configuration, or without it.
+    fn wait_closed(&self, closed: bool) {
+        let what = if closed { "a closed cluster" } else { "an open cluster" };
+        wait_for(what, SOON, || self.is_closed() == closed);
+    }
+
+    fn is_closed(&self) -> bool {
+        let said = self.cluster.try_kubectl(&["create", "configmap", "x", "-n", "team", "--dry-run=server"], "");
+        assert!(said.well() || said.errors.contains("failed calling webhook"), "{}", said.all());
+        !said.well()
+    }
+
+    /// Status and message of a condition.
+    fn condition(&self, policy: &str, kind: &str) -> Option<(String, String)> {
+        let policy = self.json(&["get", "clusterpolicy", policy]);
+        let conditions = policy["status"]["conditions"].as_array()?.clone();
+        let found = conditions.into_iter().find(|condition| condition["type"] == kind)?;
+        let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+        Some((text("status"), text("message")))
+    }
+
+    fn wait_condition(&self, kind: &str, status: &str) -> String {
+        let mut message = String::new();
+        wait_for(&format!("{kind}={status}"), SOON, || match self.condition("everything", kind) {
+            Some((found, said)) if found == status => {
+                message = said;
+                true
+            }
+            _ => false,
+        });
+        message
+    }
+
+    /// Nobody repairs anything for a while.
+    fn stays_open(&self) {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < LONG_ENOUGH {
+            assert!(
+                !self.is_there(CONFIGURATION),
+                "{}",
+                self.cluster.kubectl(&["get", RECORD, "-n", NAMESPACE, "-o", "yaml"], "")
+            );
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Creates, changes and deletes an object, none of which may be blocked.
+    fn passes(&self, object: &Value) {
+        let text = object.to_string();
+        self.cluster.kubectl(&["create", "-f", "-"], &text);
+        let kind = object["kind"].as_str().unwrap();
+        let reviews = ["SelfSubjectAccessReview", "TokenReview", "SubjectAccessReview"];
+        if !reviews.contains(&kind) {
+            self.cluster.kubectl(&["annotate", "--overwrite", "-f", "-", "example.com/a=b"], &text);
+            self.cluster.kubectl(&["delete", "--wait=false", "-f", "-"], &text);
+        }
+    }
+
+    fn blocked(&self, object: &Value) {
+        let said = self.cluster.kubectl_refused(&["create", "-f", "-"], &object.to_string());
+        assert!(said.contains("failed calling webhook \"fail"), "{object}: {said}");
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        if let Some((_, running)) = self.controller.take() {
+            running.abort();
+        }
+    }
+}
+
+fn everything(closed: bool) -> Value {
+    let rule = json!({"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]});
+    json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "ClusterPolicy", "metadata": {"name": "everything"},
+        "spec": {"module": "builtin/x", "failClosedClusterScoped": closed, "match": {"resourceRules": [rule]}},
+    })
+}
+
+fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, more: Value) -> Value {
+    let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
+    if let Some(namespace) = namespace {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    object
+}
+
+/// What Portcullis itself, the control plane and the nodes write.
+fn recovery() -> Vec<Value> {
+    let own = Some(NAMESPACE);
+    let template = json!({
+        "metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "portcullis"}]},
+    });
+    let review = json!({"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}});
+    let event = json!({"involvedObject": {"namespace": "team"}, "reason": "x", "type": "Normal"});
+    vec![
+        object("v1", "ConfigMap", own, "x", json!({})),
+        object("v1", "Secret", own, "x", json!({})),
+        object("v1", "Service", own, "x", json!({"spec": {"ports": [{"port": 443}]}})),
+        object("v1", "ServiceAccount", own, "x", json!({})),
+        object("v1", "Pod", own, "x", json!({"spec": {"containers": [{"name": "c", "image": "portcullis"}]}})),
+        object(
+            "apps/v1",
+            "Deployment",
+            own,
+            "x",
+            json!({"spec": {"selector": {"matchLabels": {"app": "x"}}, "template": template}}),
+        ),
+        object("discovery.k8s.io/v1", "EndpointSlice", own, "x", json!({"addressType": "IPv4", "endpoints": []})),
+        object("policy/v1", "PodDisruptionBudget", own, "x", json!({"spec": {"maxUnavailable": 1}})),
+        object("rbac.authorization.k8s.io/v1", "Role", own, "x", json!({"rules": []})),
+        object("coordination.k8s.io/v1", "Lease", own, "x", json!({})),
+        object("v1", "ConfigMap", Some("kube-system"), "x", json!({})),
+        object("coordination.k8s.io/v1", "Lease", Some("kube-node-lease"), "x", json!({})),
+        object("coordination.k8s.io/v1", "Lease", Some("team"), "x", json!({})),
+        object("v1", "Event", Some("team"), "x", event),
+        object("v1", "Node", None, "x", json!({})),
+        object("v1", "Namespace", None, "x", json!({})),
+        object("authorization.k8s.io/v1", "SelfSubjectAccessReview", None, "", review.clone()),
+        object("authentication.k8s.io/v1", "TokenReview", None, "", json!({"spec": {"token": "x"}})),
+    ]
+}
+
+/// Cluster-scoped objects that controllers, kubelets and drivers write.
+fn written_by_controllers() -> Vec<Value> {
+    vec![
+        object(
+            "v1",
+            "PersistentVolume",
+            None,
+            "x",
+            json!({"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}}),
+        ),
+        object("storage.k8s.io/v1", "StorageClass", None, "x", json!({"provisioner": "x.example.com"})),
+        object("storage.k8s.io/v1", "CSIDriver", None, "x.example.com", json!({"spec": {}})),
+        object("storage.k8s.io/v1", "CSINode", None, "x", json!({"spec": {"drivers": []}})),
+        object(
+            "storage.k8s.io/v1",
+            "VolumeAttachment",
+            None,
+            "x",
+            json!({"spec": {"attacher": "x.example.com", "nodeName": "x", "source": {"persistentVolumeName": "x"}}}),
+        ),
+        object("networking.k8s.io/v1", "ServiceCIDR", None, "x", json!({"spec": {"cidrs": ["10.9.0.0/24"]}})),
+    ]
+}
+
+/// Objects of the installation that lie in no namespace, made anew and changed.
+fn own_objects_pass(installed: &Installed) {
+    let cluster = &installed.cluster;
+    for role in ["clusterrole/portcullis", "clusterrolebinding/portcullis", "clusterrolebinding/portcullis-controller"]
+    {
+        let object = installed.json(&["get", role]);
+        cluster.kubectl(&["annotate", "--overwrite", role, "example.com/a=b"], "");
+        cluster.kubectl(&["delete", role], "");
+        let mut anew = object;
+        anew["metadata"] = json!({"name": anew["metadata"]["name"], "labels": anew["metadata"]["labels"]});
+        cluster.kubectl(&["create", "-f", "-"], &anew.to_string());
+    }
+    for crd in ["clusterpolicies.portcullis.dev", "policies.portcullis.dev"] {
+        cluster.kubectl(&["annotate", "--overwrite", "crd", crd, "example.com/a=b"], "");
+    }
+    cluster.kubectl(&["annotate", "--overwrite", "namespace", NAMESPACE, "example.com/a=b"], "");
+    cluster.kubectl(&["annotate", "--overwrite", "clusterpolicy", "everything", "example.com/a=b"], "");
+    installed.passes(&object("scheduling.k8s.io/v1", "PriorityClass", None, "portcullis", json!({"value": 1000})));
+}
+
+#[test]
+fn what_the_cluster_lives_on_is_never_blocked() {
+    let mut installed = Installed::start();
+    installed.cluster.kubectl(&["create", "namespace", "team"], "");
+    installed.start_controller();
+    installed.apply(&everything(false));
+    installed.wait_closed(true);
+    installed.blocked(&object("v1", "ConfigMap", Some("team"), "x", json!({})));
+    installed.blocked(&object("v1", "ServiceAccount", Some("team"), "x", json!({})));
+    for object in recovery().iter().chain(&written_by_controllers()) {
+        installed.passes(object);
+    }
+    installed.cluster.kubectl(&["create", "token", "default", "-n", "team"], "");
+    own_objects_pass(&installed);
+    // The same where a document insists on cluster-scoped kinds.
+    installed.apply(&everything(true));
+    wait_for("cluster-scoped kinds that are blocked", SOON, || {
+        let class = object("storage.k8s.io/v1", "StorageClass", None, "y", json!({"provisioner": "x.example.com"}));
+        !installed.cluster.try_kubectl(&["create", "--dry-run=server", "-f", "-"], &class.to_string()).well()
+    });
+    for object in written_by_controllers() {
+        installed.blocked(&object);
+    }
+    installed.blocked(&object("rbac.authorization.k8s.io/v1", "ClusterRole", None, "x", json!({"rules": []})));
+    for object in recovery().iter().filter(|object| object["kind"] != "Namespace") {
+        installed.passes(object);
+    }
+    own_objects_pass(&installed);
+    risks_are_told(&installed);
+    installed.cluster.kubectl(&["delete", "clusterpolicy", "everything"], "");
+    installed.run_all();
+    installed.wait_closed(false);
+    wait_for("the configuration's end", SOON, || !installed.is_there(CONFIGURATION));
+    assert!(installed.is_there("validatingwebhookconfiguration/portcullis-policies"), "it guards the next policy");
+    assert!(!installed.json(&["get", RECORD, "-n", NAMESPACE])["data"].to_string().contains("breakGlass"));
+}
+
+fn risks_are_told(installed: &Installed) {
+    let message = installed.wait_condition("LockoutRisk", "True");
+    assert!(message.starts_with("wildcard: it fails closed for every kind, cluster-scoped ones included"), "{message}");
+}
+
+#[test]
+fn break_glass_by_kubectl_and_by_command_is_kept_shown_and_ended() {
+    let mut installed = Installed::start();
+    installed.cluster.kubectl(&["create", "namespace", "team"], "");
+    installed.start_controller();
+    installed.apply(&everything(false));
+    installed.wait_closed(true);
+    installed.wait_condition("Ready", "True");
+    assert!(installed.condition("everything", "BreakGlass").is_none(), "nobody has to read of what never was");
+    by_kubectl_while_all_are_dead(&mut installed);
+    by_command(&mut installed);
+    made_again_by_hand(&installed);
+    by_expiry(&mut installed);
+}
+
+fn by_kubectl_while_all_are_dead(installed: &mut Installed) {
+    installed.kill_controller();
+    installed.cluster.kubectl(&["delete", CONFIGURATION], "");
+    installed.wait_closed(false);
+    installed.cluster.kubectl(&["create", "configmap", "written", "-n", "team"], "");
+    installed.start_controller();
+    let message = installed.wait_condition("BreakGlass", "True");
+    assert!(message.contains("the webhook configuration validating/portcullis is gone since 20"), "{message}");
+    assert!(message.contains("kubectl annotate configmap portcullis-registrations -n portcullis-system"), "{message}");
+    installed.wait_condition("Ready", "False");
+    installed.stays_open();
+    assert!(installed.is_there("validatingwebhookconfiguration/portcullis-policies"), "what is there stays");
+    installed.cluster.kubectl(&["annotate", RECORD, "-n", NAMESPACE, "portcullis.dev/break-glass=end"], "");
+    installed.wait_closed(true);
+    installed.wait_condition("BreakGlass", "False");
+    installed.wait_condition("Ready", "True");
+    assert!(
+        !installed.cluster.kubectl(&["get", RECORD, "-n", NAMESPACE, "-o", "yaml"], "").contains("break-glass: end")
+    );
+}
+
+fn by_command(installed: &mut Installed) {
+    installed.kill_controller();
+    let admin = installed.runtime.block_on(connect(Some(&installed.cluster.kubeconfig()), CONTEXT)).unwrap();
+    let until = std::time::SystemTime::now() + Duration::from_secs(3_600);
+    let by = Some("mary".to_owned());
+    let deleted = installed.runtime.block_on(registrations::begin(&admin, NAMESPACE, "a drill", until, by)).unwrap();
+    assert_eq!(deleted, ["validating/portcullis", "validating/portcullis-policies"]);
+    installed.wait_closed(false);
+    let open = installed.runtime.block_on(registrations::status(&admin, NAMESPACE)).unwrap().unwrap();
+    assert_eq!((open.reason.as_str(), open.by.as_deref()), ("a drill", Some("mary")));
+    installed.start_controller();
+    let message = installed.wait_condition("BreakGlass", "True");
+    assert!(message.contains("by mary (a drill)"), "{message}");
+    installed.stays_open();
+    let ended = installed.runtime.block_on(registrations::end(&admin, NAMESPACE)).unwrap().unwrap();
+    assert_eq!(ended.gone.len(), 2);
+    installed.wait_closed(true);
+    assert_eq!(installed.runtime.block_on(registrations::end(&admin, NAMESPACE)).unwrap(), None);
+    wait_for("all configurations", SOON, || installed.is_there("validatingwebhookconfiguration/portcullis-policies"));
+    // Who may do nothing is told which way there is.
+    let nobody = installed.runtime.block_on(connect(Some(&installed.cluster.kubeconfig_of_nobody()), CONTEXT)).unwrap();
+    let refused = installed.runtime.block_on(registrations::status(&nobody, NAMESPACE)).unwrap_err().to_string();
+    assert!(refused.contains("can't be read: ") && refused.contains("kubectl delete validating"), "{refused}");
+}
+
+fn made_again_by_hand(installed: &Installed) {
+    let mut saved = installed.json(&["get", CONFIGURATION]);
+    installed.cluster.kubectl(&["delete", CONFIGURATION], "");
+    installed.wait_condition("BreakGlass", "True");
+    for field in ["uid", "resourceVersion", "managedFields", "creationTimestamp"] {
+        saved["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    installed.cluster.kubectl(&["create", "-f", "-"], &saved.to_string());
+    installed.wait_condition("BreakGlass", "False");
+    installed.wait_closed(true);
+}
+
+fn by_expiry(installed: &mut Installed) {
+    installed.kill_controller();
+    installed.expiry = Some(Duration::from_secs(20));
+    installed.start_controller();
+    // It leads once the Lease of the one before has run out.
+    wait_for("the new one's begin", SOON, || {
+        let lease = installed.json(&["get", "lease", "portcullis-controller", "-n", NAMESPACE]);
+        let renewed = lease["spec"]["leaseTransitions"].clone();
+        !renewed.is_null()
+    });
+    installed.cluster.kubectl(&["delete", CONFIGURATION], "");
+    installed.wait_condition("BreakGlass", "True");
+    installed.wait_closed(false);
+    installed.wait_closed(true);
+    installed.wait_condition("BreakGlass", "False");
+}
+
+#[test]
+fn removing_the_installation_leaves_nothing_in_any_order() {
+    let mut installed = Installed::start();
+    installed.cluster.kubectl(&["create", "namespace", "team"], "");
+    installed.start_controller();
+    installed.apply(&everything(false));
+    installed.wait_closed(true);
+    let owners = &installed.json(&["get", CONFIGURATION])["metadata"]["ownerReferences"];
+    assert_eq!(
+        (owners[0]["kind"].as_str(), owners[0]["name"].as_str()),
+        (Some("ClusterRole"), Some("portcullis-controller"))
+    );
+    // The role first, while the controller runs: it has to leave them gone.
+    installed.cluster.kubectl(&["delete", "clusterrole", "portcullis-controller"], "");
+    none_is_left(&installed);
+    std::thread::sleep(LONG_ENOUGH);
+    none_is_left(&installed);
+    // Installed again: that is no break-glass.
+    installed.grant();
+    installed.wait_closed(true);
+    installed.wait_condition("Ready", "True");
+    assert!(installed.condition("everything", "BreakGlass").is_none());
+    // The role last, when the controller and its namespace are gone; meanwhile it fails closed.
+    installed.kill_controller();
+    installed.cluster.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=60s"], "");
+    assert!(installed.is_closed());
+    installed.cluster.kubectl(&["delete", "clusterrole", "portcullis-controller"], "");
+    none_is_left(&installed);
+    installed.wait_closed(false);
+}
+
+fn none_is_left(installed: &Installed) {
+    wait_for("the collection of all configurations", SOON, || {
+        let kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
+        installed.json(&["get", kinds])["items"].as_array().unwrap().is_empty()
+    });
+}
+
+#[test]
+fn initial_policies_are_created_once() {
+    let mut installed = Installed::start();
+    let named = |name: &str, order: i64| {
+        json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "ClusterPolicy", "metadata": {"name": name},
+            "spec": {"module": "builtin/x", "order": order, "match": {"resourceRules": [
+                {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["statefulsets"]},
+            ]}},
+        })
+    };
+    // One of the same name was there before.
+    installed.cluster.kubectl(&["create", "-f", "-"], &named("kept", 7).to_string());
+    installed.initial = vec![named("kept", 1), named("first", 1), named("second", 1)];
+    installed.start_controller();
+    let recorded = |installed: &Installed| {
+        let said = installed
+            .cluster
+            .try_kubectl(&["get", RECORD, "-n", NAMESPACE, "-o", "jsonpath={.data.initialPolicies}"], "");
+        said.output
+    };
+    wait_for("all initial policies", SOON, || recorded(&installed) == r#"["first","kept","second"]"#);
+    let order =
+        |installed: &Installed, name: &str| installed.json(&["get", "clusterpolicy", name])["spec"]["order"].clone();
+    assert_eq!((order(&installed, "kept"), order(&installed, "first")), (json!(7), json!(1)));
+    installed.cluster.kubectl(&["delete", "clusterpolicy", "first"], "");
+    installed
+        .cluster
+        .kubectl(&["patch", "clusterpolicy", "second", "--type=merge", "-p", r#"{"spec":{"order":9}}"#], "");
+    installed.kill_controller();
+    installed.initial.push(named("third", 1));
+    installed.start_controller();
+    wait_for("the new one", SOON, || installed.is_there("clusterpolicy/third"));
+    assert!(!installed.is_there("clusterpolicy/first"), "what was deleted stays deleted");
+    assert_eq!(order(&installed, "second"), json!(9), "what was edited stays edited");
+    // No policy is ready, and its own kinds are guarded all the same.
+    assert!(installed.is_there("validatingwebhookconfiguration/portcullis-policies"));
+}

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Where an installation's certificates come from.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Certificates {
-    /// The test's: in files, or in a Secret that is mounted.
+    /// The test's own: of Pods in a Secret that is mounted, else in files.
     #[default]
     Given,
     /// The controller's own CA; replicas read the Secret by the API.

@@ -11,9 +11,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::installed::Certificates;
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
+use crate::{Certificates, CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";

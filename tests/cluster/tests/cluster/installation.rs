@@ -140,7 +140,10 @@ resources: [../kustomize/base]
 images: [{name: portcullis, newTag: 0.0.9}]
 patches:
   - target: {kind: Deployment}
-    patch: '[{op: add, path: /spec/template/spec/containers/0/args/-, value: --log-format=json}]'
+    patch: |-
+      - op: add
+        path: /spec/template/spec/containers/0/args/-
+        value: --log-format=json
 ";
 
 fn copy(from: &Path, to: &Path) {

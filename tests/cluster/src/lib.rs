@@ -47,7 +47,7 @@ pub use load::{Counts, LOAD_POLICY, Load, Pace, Tally};
 pub use manifest::{documents, file_of, orders};
 pub use network::{Network, Place};
 pub use plan::{Controllers, Plan};
-pub use portcullis::{Certificates, Portcullis, Server, Setup};
+pub use portcullis::{Portcullis, Server, Setup};
 pub use process::{cpu_time, resident, wait_for};
 pub use session::play;
 pub use users::{ADMIN, CONTROLLER, CONTROLLER_MANAGER, KUBELETS, NOBODY, SCHEDULER, SERVER, TENANT, USERS, User};

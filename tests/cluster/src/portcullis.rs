@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
+use crate::{Certificates, CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";
@@ -26,16 +26,6 @@ const METRICS_PORT: u16 = 8081;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long the controller may take to see a policy, hear of all replicas and write its rules.
 const SETTLING: Duration = Duration::from_secs(90);
-
-/// Where the replicas' certificate comes from, and the bundle that it is checked by.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Certificates {
-    /// Files that openssl made.
-    #[default]
-    Files,
-    /// The controller keeps a CA and the certificate in Secrets.
-    Own,
-}
 
 /// How Portcullis is set up.
 #[derive(Clone, Debug, Default)]
@@ -156,13 +146,13 @@ impl Portcullis {
         ]);
         arguments.extend(addresses(replica.webhook, replica.metrics));
         match self.setup.certificates {
-            Certificates::Files => arguments.extend(files(cluster)),
+            Certificates::Given => arguments.extend(files(cluster)),
             Certificates::Own => arguments.extend(words(&["--tls-secret", "portcullis-tls"])),
         }
         arguments.extend(self.setup.serve.iter().cloned());
         let program = Program::wrapped(&portcullis(), &arguments, &environment(), replica.namespace.as_deref(), log);
         replica.program = Some(program);
-        if self.setup.certificates == Certificates::Files {
+        if self.setup.certificates == Certificates::Given {
             self.until_ready(number);
         }
     }
@@ -187,7 +177,7 @@ impl Portcullis {
         let mut arguments = words(&["controller", "--namespace", NAMESPACE]);
         arguments.push(format!("--kubeconfig={}", cluster.kubeconfig_of(CONTROLLER).display()));
         arguments.push(match self.setup.certificates {
-            Certificates::Files => format!("--ca-bundle={}", cluster.path("webhook.crt").display()),
+            Certificates::Given => format!("--ca-bundle={}", cluster.path("webhook.crt").display()),
             Certificates::Own => "--manage-certificates".to_owned(),
         });
         if self.setup.certificates == Certificates::Own {

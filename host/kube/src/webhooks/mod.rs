@@ -35,7 +35,6 @@ use portcullis_core::policy::{FailurePolicy, PolicyDocument, PolicyId};
 
 pub use self::apply::{Applied, ApplyError, FIELD_MANAGER, apply};
 pub(crate) use self::apply::{carry_out, delete, owner, there};
-pub(crate) use self::bundles::bundles;
 pub use self::configuration::{
     CLUSTER_POLICIES, CONFIGURATIONS, MANAGED_BY, NAMESPACED_POLICIES, OWN_POLICIES, OWN_POLICIES_PATH, own_policies,
 };

@@ -163,7 +163,7 @@ fn base64(text: &str) -> String {
 
 #[test]
 fn from_files_to_an_own_ca_without_a_failed_call() {
-    let Some(mut bed) = start(Certificates::Files) else { return };
+    let Some(mut bed) = start(Certificates::Given) else { return };
     let (cluster, portcullis) = (&bed.cluster, &mut bed.portcullis);
     let load = Load::begin(cluster, Pace::default());
     portcullis.end_controller();

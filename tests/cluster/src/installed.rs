@@ -21,9 +21,10 @@ pub const IMAGE: &str = "portcullis:0.1.0";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where an installation's certificates come from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Certificates {
-    /// A Secret that the test fills, mounted.
+    /// The test's own: of Pods in a Secret that is mounted, else in files.
+    #[default]
     Given,
     /// The controller's own CA; replicas read the Secret by the API.
     Own,

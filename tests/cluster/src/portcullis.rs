@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
+use crate::{Certificates, CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";
@@ -34,6 +34,8 @@ pub struct Setup {
     pub policies: String,
     /// Places of the replicas behind a Service; without any, one replica is reached by URL.
     pub places: Vec<Place>,
+    /// Where the replicas' certificate comes from.
+    pub certificates: Certificates,
     /// Further arguments of `serve`.
     pub serve: Vec<String>,
     /// Further arguments of `controller`.
@@ -76,7 +78,8 @@ impl Server {
         let [port, metrics] = ports("127.0.0.1");
         let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let mut arguments = vec!["serve".to_owned()];
-        arguments.extend(addresses(cluster, local(port), local(metrics)));
+        arguments.extend(addresses(local(port), local(metrics)));
+        arguments.extend(files(cluster));
         arguments.extend(words(further));
         let log = cluster.path(&format!("{name}.log"));
         let mut program = Program::wrapped(&portcullis(), &arguments, &environment(), None, log);
@@ -124,6 +127,7 @@ impl Portcullis {
             portcullis.start_replica(cluster, number);
         }
         portcullis.start_controller(cluster);
+        (0..portcullis.replicas.len()).for_each(|number| portcullis.until_ready(number));
         portcullis.settle(cluster);
         portcullis
     }
@@ -140,17 +144,48 @@ impl Portcullis {
             format!("--kubeconfig={}", cluster.kubeconfig_of(SERVER).display()),
             format!("--pod-name=portcullis-{number}"),
         ]);
-        arguments.extend(addresses(cluster, replica.webhook, replica.metrics));
+        arguments.extend(addresses(replica.webhook, replica.metrics));
+        match self.setup.certificates {
+            Certificates::Given => arguments.extend(files(cluster)),
+            Certificates::Own => arguments.extend(words(&["--tls-secret", "portcullis-tls"])),
+        }
         arguments.extend(self.setup.serve.iter().cloned());
         let program = Program::wrapped(&portcullis(), &arguments, &environment(), replica.namespace.as_deref(), log);
-        until_ready(replica.program.insert(program), replica.metrics);
+        replica.program = Some(program);
+        if self.setup.certificates == Certificates::Given {
+            self.until_ready(number);
+        }
+    }
+
+    /// Waits until a replica is ready: with a certificate of the controller's it
+    /// can't be before that runs.
+    ///
+    /// # Panics
+    /// It isn't ready in time; its log is shown.
+    pub fn until_ready(&mut self, number: usize) {
+        let replica = &mut self.replicas[number];
+        until_ready(replica.program.as_mut().expect("it runs"), replica.metrics);
+    }
+
+    /// From now on, what starts does so with this.
+    pub fn set_up(&mut self, certificates: Certificates) {
+        self.setup.certificates = certificates;
     }
 
     /// Starts the controller.
     pub fn start_controller(&mut self, cluster: &Cluster) {
         let mut arguments = words(&["controller", "--namespace", NAMESPACE]);
         arguments.push(format!("--kubeconfig={}", cluster.kubeconfig_of(CONTROLLER).display()));
-        arguments.push(format!("--ca-bundle={}", cluster.path("webhook.crt").display()));
+        arguments.push(match self.setup.certificates {
+            Certificates::Given => format!("--ca-bundle={}", cluster.path("webhook.crt").display()),
+            Certificates::Own => "--manage-certificates".to_owned(),
+        });
+        if self.setup.certificates == Certificates::Own {
+            // One API server hears of a configuration in milliseconds.
+            arguments.push("--bundle-settle=250ms".to_owned());
+        }
+        let [metrics] = ports("127.0.0.1");
+        arguments.extend(["--metrics-address=127.0.0.1".to_owned(), format!("--metrics-port={metrics}")]);
         arguments.push(match self.setup.places.is_empty() {
             true => format!("--url=https://{}", self.replicas[0].webhook),
             false => format!("--service={SERVICE}"),
@@ -241,15 +276,19 @@ fn replicas(setup: &Setup) -> Vec<Replica> {
     vec![Replica { program: None, webhook: local(webhook), metrics: local(metrics), namespace: None }]
 }
 
-/// Where a server listens, and what it shows there.
-fn addresses(cluster: &Cluster, webhook: SocketAddr, metrics: SocketAddr) -> [String; 5] {
+/// Where a server listens.
+fn addresses(webhook: SocketAddr, metrics: SocketAddr) -> [String; 3] {
     [
         format!("--address={}", webhook.ip()),
         format!("--port={}", webhook.port()),
         format!("--metrics-port={}", metrics.port()),
-        format!("--tls-cert={}", cluster.path("webhook.crt").display()),
-        format!("--tls-key={}", cluster.path("webhook.key").display()),
     ]
+}
+
+/// What it shows there.
+fn files(cluster: &Cluster) -> [String; 2] {
+    let file = |name: &str| cluster.path(name).display().to_string();
+    [format!("--tls-cert={}", file("webhook.crt")), format!("--tls-key={}", file("webhook.key"))]
 }
 
 fn until_ready(program: &mut Program, metrics: SocketAddr) {

@@ -21,7 +21,7 @@ use super::{CA_SECRET, CertificateConfig, SERVING_SECRET};
 use crate::controller::ControllerReport;
 use crate::mirror::Mirror;
 use crate::replica::Replicas;
-use crate::webhooks;
+use crate::webhooks::{self, ApplyError};
 
 /// What a CA of ours is called, before what makes it one of its own.
 const NAME: &str = "Portcullis CA";
@@ -56,8 +56,8 @@ pub(crate) struct Keeper<'a> {
 enum KeepError {
     #[error(transparent)]
     Secret(#[from] SecretError),
-    #[error("the webhook configurations can't be read: {0}")]
-    Bundles(String),
+    #[error(transparent)]
+    Bundles(#[from] ApplyError),
     #[error("the API server doesn't say what time it is: {0}")]
     Time(String),
     #[error("the API server doesn't answer in time")]
@@ -68,7 +68,9 @@ enum KeepError {
 enum Looked {
     /// A step was taken; look again.
     Stepped,
-    /// Nothing to do before something changes, or so long.
+    /// Nothing to do before a Secret changes.
+    Rest,
+    /// Nothing to do before anything changes, or so long.
     Wait(Duration),
 }
 
@@ -111,16 +113,12 @@ impl Keeper<'_> {
                     look.unwrap_or(Err(KeepError::TooLate))
                 }
             };
-            let pause = match outcome {
-                Ok(Looked::Stepped) => {
+            let looked = match outcome {
+                Ok(looked) => {
                     failing = None;
-                    continue;
+                    looked
                 }
-                Ok(Looked::Wait(pause)) => {
-                    failing = None;
-                    pause
-                }
-                Err(KeepError::Secret(error)) if error.is_race() => WAITING,
+                Err(KeepError::Secret(error)) if error.is_race() => Looked::Wait(WAITING),
                 Err(error) => {
                     let reason = error.to_string();
                     self.report.send_modify(|report| report.rotations_failed += 1);
@@ -132,12 +130,22 @@ impl Keeper<'_> {
                     continue;
                 }
             };
-            tokio::select! {
-                () = authority.changed() => {}
-                () = serving.changed() => {}
-                () = replicas.changed() => {}
-                _ = self.written.changed() => {}
-                () = sleep(pause) => {}
+            // Replicas say every few seconds that they are there, and the
+            // configurations are looked at as often: at rest neither matters.
+            match looked {
+                Looked::Stepped => {}
+                Looked::Rest => tokio::select! {
+                    () = authority.changed() => {}
+                    () = serving.changed() => {}
+                    () = sleep(TICK) => {}
+                },
+                Looked::Wait(pause) => tokio::select! {
+                    () = authority.changed() => {}
+                    () = serving.changed() => {}
+                    () = replicas.changed() => {}
+                    _ = self.written.changed() => {}
+                    () = sleep(pause) => {}
+                },
             }
         }
     }
@@ -146,8 +154,7 @@ impl Keeper<'_> {
     async fn look(&self, memory: &mut Memory, replicas: &[Reported]) -> Result<Looked, KeepError> {
         let now = memory.clock.now(self.client).await.map_err(|error| KeepError::Time(crate::told(&error)))?;
         let secrets = Secrets::read(self.client, self.namespace).await?;
-        let bundles = webhooks::bundles(self.client).await;
-        let bundles = bundles.map_err(|error| KeepError::Bundles(crate::told(&error)))?;
+        let bundles = webhooks::there(self.client).await?.bundles();
         let bundles: Vec<Vec<Parsed>> = bundles.iter().map(|bundle| salvage(bundle)).collect();
         let names: BTreeSet<String> = self.config.names.iter().map(|name| normalised(name)).collect();
         let view = secrets.view(&names);
@@ -166,7 +173,7 @@ impl Keeper<'_> {
         let wait = memory.settled.remaining(self.config.bundle_settle, at);
         match self.take(&step, &secrets, &bundles.concat(), now).await? {
             true => Ok(Looked::Stepped),
-            false if step == Step::Rest => Ok(Looked::Wait(TICK)),
+            false if step == Step::Rest => Ok(Looked::Rest),
             false => Ok(Looked::Wait(wait.unwrap_or(WAITING))),
         }
     }
@@ -179,7 +186,7 @@ impl Keeper<'_> {
                 let validity = Validity::of(now, self.config.ca_lifetime);
                 let authority = CertificateAuthority::make(NAME, validity).map_err(SecretError::from)?;
                 secrets.create(&authority, keep, trusted).await?;
-                why.log("a new CA", keep.len());
+                why.log("CA");
             }
             Step::Trust { keep } => {
                 secrets.keep(keep, trusted, Keys::Kept).await?;
@@ -195,7 +202,7 @@ impl Keeper<'_> {
                 validity.not_after = validity.not_after.min(signer.not_after());
                 let issued = signer.issue(&self.config.names, validity).map_err(SecretError::from)?;
                 secrets.serve(&issued).await?;
-                why.log("a new serving certificate", 0);
+                why.log("serving certificate");
             }
             Step::Disarm => secrets.keep(&secrets.all(), &[], Keys::Forgotten).await?,
             Step::Retire { keep } => {
@@ -261,12 +268,12 @@ impl Memory {
 }
 
 impl Why {
-    fn log(&self, what: &str, kept: usize) {
+    fn log(&self, what: &str) {
         match self {
             Why::Missing | Why::Due | Why::Asked | Why::Replaced | Why::Renamed => {
-                tracing::info!(why = %self, kept, "{what} is made");
+                tracing::info!(what, why = %self, "a new one is made");
             }
-            Why::Damaged(_) | Why::Expired | Why::Foreign => tracing::warn!(why = %self, kept, "{what} is made"),
+            Why::Damaged(_) | Why::Expired | Why::Foreign => tracing::warn!(what, why = %self, "a new one is made"),
         }
     }
 }

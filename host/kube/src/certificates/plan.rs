@@ -80,13 +80,16 @@ pub(super) struct View {
 pub(super) struct Around {
     /// Seconds since the epoch, by the API server's clock.
     pub(super) now: i64,
+    /// What every webhook trusts.
+    pub(super) covered: BTreeSet<Fingerprint>,
     /// What every webhook has trusted long enough.
     pub(super) settled: BTreeSet<Fingerprint>,
     /// What some webhook trusts, with its end.
     pub(super) trusted: Vec<(Fingerprint, i64)>,
     /// Whether every replica serves the serving certificate, and has long enough.
     pub(super) moved: bool,
-    /// Whether no replica serves anything that an API server would accept.
+    /// Whether no replica serves anything that an API server would accept, nor
+    /// would one that began now.
     pub(super) nothing_to_lose: bool,
 }
 
@@ -164,7 +167,10 @@ impl View {
     /// Whether the serving certificate is to be made anew.
     fn issue(&self, newest: &Authority, around: &Around, lifetime: i64) -> Option<Step> {
         let usable = |one: &&Authority| one.signs && one.not_after > around.now && around.settled.contains(&one.id);
-        let signer = self.authorities.iter().find(usable).or(around.nothing_to_lose.then_some(newest));
+        // Where nobody serves, an API server that knows late fails no more calls
+        // than a replica that waits.
+        let at_once = around.nothing_to_lose && around.covered.contains(&newest.id);
+        let signer = self.authorities.iter().find(usable).or(at_once.then_some(newest));
         let end = |signer: &Authority| signer.not_after.min(around.now.saturating_add(lifetime));
         let why = match &self.serving {
             Serving::Missing => Why::Missing,

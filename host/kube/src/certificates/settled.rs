@@ -58,10 +58,13 @@ impl Settled {
         let ends: BTreeMap<Fingerprint, i64> = look.bundles.iter().flatten().copied().collect();
         Around {
             now: look.now,
+            covered: self.trusted.keys().copied().collect(),
             settled: self.trusted.iter().filter(|(_, since)| long(**since)).map(|(id, _)| *id).collect(),
             trusted: ends.into_iter().collect(),
             moved: self.served.is_some_and(|(_, since)| long(since)),
-            nothing_to_lose: !look.replicas.iter().any(|replica| loses(replica, leaf, look.now)),
+            // What the Secret holds is what a replica takes that begins now.
+            nothing_to_lose: leaf.is_none_or(|leaf| leaf.not_after <= look.now)
+                && !look.replicas.iter().any(|replica| loses(replica, leaf, look.now)),
         }
     }
 

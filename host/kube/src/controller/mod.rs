@@ -106,7 +106,7 @@ pub async fn run(
             () = election.keep(says) => {}
             () = lead_with_certificates(&client, &config, &mut loader, &registered, &report) => {}
         }
-        report.send_modify(|report| report.leader = false);
+        report.send_modify(ControllerReport::leads_no_more);
         if loader.is_none() {
             // It was in a thread of its own when the Lease was lost.
             tracing::error!("lost the Lease while policies were loaded; ending, so that a fresh start leads");
@@ -129,7 +129,7 @@ async fn lead_with_certificates(
         bundle.send_replace(Some(Arc::new(pem.clone())));
     }
     let CertificateSource::Own(certificates) = &config.certificates else {
-        return lead(client, config, loader, registered, trust).await;
+        return lead(Leading { client, config, registered, report }, loader, trust).await;
     };
     let keeper = Keeper {
         client,
@@ -141,7 +141,7 @@ async fn lead_with_certificates(
     };
     tokio::select! {
         () = keeper.keep() => {}
-        () = lead(client, config, loader, registered, trust) => {}
+        () = lead(Leading { client, config, registered, report }, loader, trust) => {}
     }
 }
 
@@ -157,13 +157,18 @@ struct Known {
     loaded: Vec<LoadedPolicy>,
 }
 
-async fn lead(
-    client: &Client,
-    config: &ControllerConfig,
-    loader: &mut Option<Box<dyn Loader>>,
-    registered: &watch::Sender<Option<String>>,
-    mut trust: Trust<'_>,
-) {
+/// What the controller that leads works with, and where it says what it has done.
+#[derive(Clone, Copy)]
+struct Leading<'a> {
+    client: &'a Client,
+    config: &'a ControllerConfig,
+    /// The policies whose rules stand in a webhook, for the Lease.
+    registered: &'a watch::Sender<Option<String>>,
+    report: &'a watch::Sender<ControllerReport>,
+}
+
+async fn lead(lead: Leading<'_>, loader: &mut Option<Box<dyn Loader>>, mut trust: Trust<'_>) {
+    let Leading { client, config, .. } = lead;
     let mut policies = Policies::follow(client);
     let mut replicas = Replicas::follow(client, &config.namespace);
     let mut planner = Planner::default();
@@ -191,11 +196,15 @@ async fn lead(
                 asked = Some(Instant::now());
             }
             let mut plan = planner.plan(&loaded, &replicas, Instant::now());
-            plan.lint(&loaded, surroundings.now(client, &config.namespace).await);
+            let risks = plan.lint(&loaded, surroundings.now(client, &config.namespace).await);
+            lead.report.send_modify(|report| {
+                report.lockout_risks = risks;
+                report.replicas = replicas.iter().filter(|replica| replica.state.ready).count() as u64;
+            });
             let bundle = trust.bundle.borrow_and_update().clone();
             // Without its bundle a webhook of ours would fail every call.
             if bundle.is_some() || !matches!(config.certificates, CertificateSource::Own(_)) {
-                reconcile(client, config, plan, &served, registered, bundle.as_deref().map(Vec::as_slice)).await;
+                reconcile(&lead, plan, &served, bundle.as_deref().map(Vec::as_slice)).await;
                 trust.written.send_modify(|times| *times += 1);
             }
             known = Some(Known { versions, loaded });
@@ -254,24 +263,18 @@ async fn load(loader: &mut Option<Box<dyn Loader>>, objects: Vec<Arc<PolicyObjec
     }
 }
 
-async fn reconcile(
-    client: &Client,
-    config: &ControllerConfig,
-    mut plan: Plan,
-    served: &ServedVersions,
-    registered: &watch::Sender<Option<String>>,
-    ca_bundle: Option<&[u8]>,
-) {
-    match bring(client, config, &mut plan, served, ca_bundle).await {
-        Ok(true) => say(&plan, registered),
+async fn reconcile(lead: &Leading<'_>, mut plan: Plan, served: &ServedVersions, ca_bundle: Option<&[u8]>) {
+    match bring(lead, &mut plan, served, ca_bundle).await {
+        Ok(true) => say(&plan, lead.registered),
         Ok(false) => return,
         Err(error) => {
             tracing::error!(reason = %error, "the webhook configurations aren't what they should be; tried again");
+            lead.report.send_modify(|report| report.registrations_failed += 1);
             return;
         }
     }
     for (object, outlook) in &plan.statuses {
-        if let Err(error) = status::write(client, object, outlook).await {
+        if let Err(error) = status::write(lead.client, object, outlook).await {
             let policy = object.id.to_string();
             tracing::warn!(policy, reason = crate::told(&error), "the status can't be written; tried again");
         }
@@ -282,12 +285,12 @@ async fn reconcile(
 /// what has become of it; false where nothing is to be said, because the
 /// installation is being removed.
 async fn bring(
-    client: &Client,
-    config: &ControllerConfig,
+    lead: &Leading<'_>,
     plan: &mut Plan,
     served: &ServedVersions,
     ca_bundle: Option<&[u8]>,
 ) -> Result<bool, RegisterError> {
+    let Leading { client, config, .. } = *lead;
     let policies: Vec<webhooks::Registered<'_>> = plan
         .registered
         .iter()
@@ -318,10 +321,16 @@ async fn bring(
     for name in &outcome.applied.disputed {
         tracing::warn!(name, "somebody else has changed the webhook configuration in a way that stays");
     }
+    lead.report.send_modify(|report| {
+        report.registrations_written += outcome.applied.written.len() as u64;
+        report.registrations_deleted += outcome.applied.deleted.len() as u64;
+        report.break_glass = outcome.break_glass.as_ref().map(BreakGlassState::of);
+    });
     plan.left_out(wanted.left_out);
     if let Some(open) = &outcome.break_glass {
         plan.open(open, &config.namespace);
     }
+    lead.report.send_modify(|report| report.policy_objects = plan.states());
     Ok(!outcome.uninstalling)
 }
 

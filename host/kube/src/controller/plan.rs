@@ -138,6 +138,21 @@ impl Plan {
         }
     }
 
+    /// How many policy objects there are in each state; one that runs and lacks
+    /// something counts as degraded.
+    pub(super) fn states(&self) -> BTreeMap<&'static str, u64> {
+        let mut states = BTreeMap::from([("ready", 0), ("waiting", 0), ("degraded", 0)]);
+        for (_, outlook) in &self.statuses {
+            let state = match (outlook.degraded.holds, outlook.ready.holds) {
+                (true, _) => "degraded",
+                (false, true) => "ready",
+                (false, false) => "waiting",
+            };
+            *states.entry(state).or_default() += 1;
+        }
+        states
+    }
+
     /// Says of policies that the set-up could lock the cluster out; how many risks
     /// there are, by rule.
     pub(super) fn lint(&mut self, running: &[LoadedPolicy], facts: &Facts) -> BTreeMap<&'static str, u64> {

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::registrations::BreakGlass;
+
 /// What a controller knows of itself, for its metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControllerReport {
@@ -49,4 +51,27 @@ pub struct BreakGlassState {
     pub by: Option<String>,
     /// The configurations that are gone, such as `validating/portcullis`.
     pub gone: Vec<String>,
+}
+
+impl ControllerReport {
+    /// Forgets what only the one that leads knows; what was counted stays.
+    pub(super) fn leads_no_more(&mut self) {
+        self.leader = false;
+        self.break_glass = None;
+        self.lockout_risks.clear();
+        self.policy_objects.clear();
+        self.replicas = 0;
+    }
+}
+
+impl BreakGlassState {
+    pub(super) fn of(open: &BreakGlass) -> BreakGlassState {
+        BreakGlassState {
+            since: open.since.seconds(),
+            until: open.until.seconds(),
+            reason: open.reason.clone(),
+            by: open.by.clone(),
+            gone: open.gone.iter().cloned().collect(),
+        }
+    }
 }

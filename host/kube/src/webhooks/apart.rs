@@ -9,9 +9,9 @@
 //! left out by a namespaceSelector, and without them no volume is attached and
 //! no node joins: not the one either that a replica is to come back on. They are
 //! judged while a replica answers, and pass while none does, unless a document
-//! says `failClosedClusterScoped`. So do the few objects of the installation
-//! itself that lie in no namespace, whatever a document says: who re-creates them
-//! mends Portcullis.
+//! says `failClosedClusterScoped`. So do the few of them without which no replica
+//! could come back, and the few objects of the installation
+//! itself that lie in no namespace, whatever a document says.
 //!
 //! Invariant, held by a property test: a request that one of the policies
 //! matches goes to exactly one of the two, and no other goes to either.
@@ -69,6 +69,15 @@ const OWN: [(&str, &[&str], &[&str]); 3] = [
     ("scheduling.k8s.io", &["priorityclasses"], &[rbac::SERVING]),
 ];
 
+/// Kinds that pass whatever a document says: without them no node comes back that
+/// a replica could run on, and no Service of the installation has an address
+/// (each has an IPAddress since Kubernetes 1.33).
+const ALWAYS_OPEN: [(&str, &[&str]); 3] = [
+    ("certificates.k8s.io", &["certificatesigningrequests"]),
+    ("networking.k8s.io", &["ipaddresses"]),
+    ("storage.k8s.io", &["csinodes"]),
+];
+
 /// What goes to which webhook.
 #[derive(Debug, Default)]
 pub(super) struct Apart {
@@ -78,7 +87,8 @@ pub(super) struct Apart {
     pub(super) open: BTreeSet<Atom>,
     /// What of `open` goes to `closed` all the same, unless it is our own.
     pub(super) but: BTreeSet<Atom>,
-    /// Whether both name kinds that objects of the installation are of.
+    /// Whether `closed` names kinds that objects of the installation are of, or
+    /// that are always open: then both name them.
     pub(super) meets_own: bool,
 }
 
@@ -130,14 +140,16 @@ fn is_word(part: &Part, word: &str) -> bool {
     matches!(part, Part::One(one) if one == word)
 }
 
-/// A kind that objects of an installation are of.
+/// A kind that objects of an installation are of, or that is always open.
 struct OwnKind {
     group: &'static str,
     resource: &'static str,
 }
 
 fn own_kinds() -> impl Iterator<Item = OwnKind> {
-    OWN.into_iter().flat_map(|(group, resources, _)| resources.iter().map(move |resource| OwnKind { group, resource }))
+    let own = OWN.into_iter().map(|(group, resources, _)| (group, resources));
+    own.chain(ALWAYS_OPEN)
+        .flat_map(|(group, resources)| resources.iter().map(move |resource| OwnKind { group, resource }))
 }
 
 impl OwnKind {
@@ -155,7 +167,7 @@ impl OwnKind {
     }
 }
 
-/// CEL that holds for the objects of the installation.
+/// CEL that holds for the objects of the installation, and for what is always open.
 pub(super) fn is_own(literals: impl Fn(&[&str]) -> String) -> String {
     let of_kind = OWN.map(|(group, resources, names)| {
         format!(
@@ -165,7 +177,11 @@ pub(super) fn is_own(literals: impl Fn(&[&str]) -> String) -> String {
         )
     });
     // On a deletion of many there is no name.
-    format!("(has(request.name) && ({}))", of_kind.join(" || "))
+    let open = ALWAYS_OPEN.map(|(group, resources)| {
+        let resources = literals(resources);
+        format!("(request.resource.group == '{group}' && request.resource.resource in [{resources}])")
+    });
+    format!("((has(request.name) && ({})) || {})", of_kind.join(" || "), open.join(" || "))
 }
 
 /// CEL that holds for the cluster-scoped requests that these atoms name.
@@ -263,6 +279,13 @@ mod tests {
                 "rbac.authorization.k8s.io|v1|clusterroles|CREATE|Cluster",
             ],
         );
+    }
+
+    #[test]
+    fn what_a_replica_needs_to_come_back_passes_whatever_a_document_says() {
+        let nodes = rule("storage.k8s.io", &["v1"], &["csinodes", "storageclasses"], &["CREATE"], Scope::Any);
+        let node = "storage.k8s.io|v1|csinodes|CREATE|Cluster";
+        check(&[], &[nodes], ["storage.k8s.io|v1|csinodes,storageclasses|CREATE|Cluster", node, node]);
     }
 
     /// The same rule over kinds that the table knows.

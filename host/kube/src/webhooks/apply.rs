@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
@@ -91,6 +92,17 @@ impl There {
         let owners = meta.owner_references.iter().flatten();
         let mut ours = owners.filter(|owner| owner.kind == "ClusterRole" && owner.name == rbac::CONTROLLER);
         ours.next().map(|owner| owner.uid.clone())
+    }
+
+    /// The different `caBundle`s of the webhooks in those that are ours, in PEM;
+    /// an empty one where a webhook has none.
+    pub(crate) fn bundles(&self) -> BTreeSet<Vec<u8>> {
+        let of = |config: &WebhookClientConfig| config.ca_bundle.as_ref().map(|pem| pem.0.clone()).unwrap_or_default();
+        let validating = self.validating.values().filter(|one| present(&one.metadata).is_ours);
+        let validating = validating.flat_map(|one| one.webhooks.iter().flatten()).map(|one| of(&one.client_config));
+        let mutating = self.mutating.values().filter(|one| present(&one.metadata).is_ours);
+        let mutating = mutating.flat_map(|one| one.webhooks.iter().flatten()).map(|one| of(&one.client_config));
+        validating.chain(mutating).collect()
     }
 
     fn metadata(&self) -> impl Iterator<Item = (String, &ObjectMeta)> {
@@ -268,10 +280,6 @@ where
         }
         Ok(())
     }
-}
-
-pub(super) fn is_ours<K: Resource>(there: &K) -> bool {
-    present(there.meta()).is_ours
 }
 
 fn is_status(error: &kube::Error, code: u16) -> bool {

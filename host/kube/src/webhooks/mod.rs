@@ -18,7 +18,6 @@
 
 mod apart;
 mod apply;
-mod bundles;
 mod configuration;
 mod narrowed;
 mod reach;
@@ -39,7 +38,6 @@ pub(crate) use self::apply::{carry_out, delete, owner, there};
 pub use self::configuration::{
     CLUSTER_POLICIES, CONFIGURATIONS, MANAGED_BY, NAMESPACED_POLICIES, OWN_POLICIES, OWN_POLICIES_PATH, own_policies,
 };
-pub(crate) use self::bundles::bundles;
 pub use self::versions::Served;
 
 use self::apart::apart;

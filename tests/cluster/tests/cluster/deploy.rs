@@ -116,6 +116,18 @@ fn values_reach_what_they_are_for() {
     }
 }
 
+#[test]
+fn a_package_of_the_chart_renders_the_same() {
+    let Some(helm) = helm() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let said =
+        Command::new(&helm).arg("package").arg(chart()).arg("-d").arg(folder.path()).output().expect("helm runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let package = fs::read_dir(folder.path()).unwrap().next().expect("a package").unwrap().path();
+    let packed = render_of(&helm, &package, NAMESPACE, MONITORED).expect("the package renders");
+    assert_eq!(packed, render(&helm, NAMESPACE, MONITORED).unwrap(), "links are resolved in a package");
+}
+
 /// A copy would grow old; Helm and kustomize both follow what is linked inside the chart.
 #[test]
 fn what_chart_and_kustomize_share_stands_once() {
@@ -152,6 +164,31 @@ fn a_real_api_server_takes_every_object_without_a_warning() {
     let loose = portcullis_cluster::file_of(&rest).replace("runAsNonRoot: true", "runAsNonRoot: false");
     let said = cluster.try_kubectl(&dry, &loose);
     assert!(said.errors.contains("would violate PodSecurity \"restricted"), "{}", said.all());
+}
+
+/// cert-manager's and the Prometheus operator's kinds, by the definitions that their Go modules
+/// carry: `PORTCULLIS_DEFINITIONS` names the files (tests/cluster/README.md).
+#[test]
+fn those_who_serve_the_kinds_of_the_components_take_them() {
+    let Some(files) = std::env::var_os("PORTCULLIS_DEFINITIONS") else {
+        eprintln!("skipped: PORTCULLIS_DEFINITIONS names no definitions");
+        return;
+    };
+    let cluster = Cluster::start();
+    for file in std::env::split_paths(&files) {
+        let file = file.display().to_string();
+        cluster.kubectl(&["apply", "--server-side", "-f", &file], "");
+    }
+    cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "");
+    cluster.kubectl(&["create", "namespace", NAMESPACE], "");
+    let theirs = |(kind, _, _): &(String, String, String)| {
+        ["Certificate", "Issuer", "PrometheusRule", "ServiceMonitor"].contains(&kind.as_str())
+    };
+    let objects = overlaid(&["cert-manager", "monitoring"]);
+    let objects: Vec<&Value> = objects.iter().filter(|(key, _)| theirs(key)).map(|(_, object)| object).collect();
+    assert_eq!(objects.len(), 6);
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    quiet(&cluster, &["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"], &list.to_string());
 }
 
 const MONITORED: &[&str] = &["monitoring.serviceMonitor=true", "monitoring.alerts=true", "monitoring.dashboard=true"];
@@ -194,8 +231,12 @@ fn charted(helm: &Path, values: &[&str]) -> Objects {
 }
 
 fn render(helm: &Path, namespace: &str, values: &[&str]) -> Result<String, String> {
+    render_of(helm, &chart(), namespace, values)
+}
+
+fn render_of(helm: &Path, chart: &Path, namespace: &str, values: &[&str]) -> Result<String, String> {
     let mut command = Command::new(helm);
-    command.args(["template", "portcullis"]).arg(chart()).args(["-n", namespace]);
+    command.args(["template", "portcullis"]).arg(chart).args(["-n", namespace]);
     for value in values {
         command.args(["--set", value]);
     }

@@ -15,8 +15,8 @@ use portcullis_core::matching::Matcher;
 use portcullis_core::policy::PolicyDocument;
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{
-    ControllerConfig, Identity, LoadedPolicy, Loader, PolicyObject, PolicyState, ReplicaState, RunningPolicy, connect,
-    keep_lease, rbac, registrations, run_controller,
+    CertificateSource, ControllerConfig, ControllerReport, Identity, LoadedPolicy, Loader, PolicyObject, PolicyState,
+    ReplicaState, RunningPolicy, connect, keep_lease, rbac, registrations, run_controller,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -37,6 +37,7 @@ struct Installed {
     cluster: Cluster,
     controller: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     says: watch::Sender<ReplicaState>,
+    report: watch::Sender<ControllerReport>,
     expiry: Option<Duration>,
     initial: Vec<Value>,
 }
@@ -65,7 +66,9 @@ impl Installed {
         super::crd::install(&cluster);
         let runtime = Runtime::new().unwrap();
         let (says, state) = watch::channel(ReplicaState { ready: true, ..ReplicaState::default() });
-        let installed = Installed { runtime, cluster, controller: None, says, expiry: None, initial: Vec::new() };
+        let report = watch::Sender::new(ControllerReport::default());
+        let installed =
+            Installed { runtime, cluster, controller: None, says, report, expiry: None, initial: Vec::new() };
         installed.grant();
         let client = installed.runtime.block_on(connect(Some(&installed.cluster.kubeconfig_of(SERVER)), CONTEXT));
         let identity = Identity { namespace: NAMESPACE.to_owned(), pod: "one".to_owned(), uid: None };
@@ -87,8 +90,7 @@ impl Installed {
             namespace: NAMESPACE.to_owned(),
             identity: "the-controller".to_owned(),
             endpoint: Endpoint::Url("https://127.0.0.1:1".to_owned()),
-            ca_bundle: None,
-            inject_ca_from: None,
+            certificates: CertificateSource::Elsewhere,
             exempt_namespaces: exempt_namespaces(),
             initial_policies: self.initial.clone(),
             break_glass_expiry: self.expiry,
@@ -97,7 +99,8 @@ impl Installed {
         let stopped = async {
             let _ = stopped.await;
         };
-        let running = self.runtime.spawn(run_controller(client, config, Box::new(Documents), stopped));
+        let running =
+            self.runtime.spawn(run_controller(client, config, Box::new(Documents), self.report.clone(), stopped));
         self.controller = Some((stop, running));
     }
 
@@ -282,7 +285,26 @@ fn written_by_controllers() -> Vec<Value> {
             json!({"spec": {"attacher": "x.example.com", "nodeName": "x", "source": {"persistentVolumeName": "x"}}}),
         ),
         object("networking.k8s.io/v1", "ServiceCIDR", None, "x", json!({"spec": {"cidrs": ["10.9.0.0/24"]}})),
+        object(
+            "certificates.k8s.io/v1",
+            "CertificateSigningRequest",
+            None,
+            "x",
+            json!({"spec": {
+                "request": signing_request(),
+                "signerName": "example.com/kubelets",
+                "usages": ["client auth"],
+            }}),
+        ),
     ]
+}
+
+/// A PEM in base64, as a kubelet sends one.
+fn signing_request() -> String {
+    let script = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null \
+                  -subj /O=system:nodes/CN=system:node:x 2>/dev/null | base64 -w0";
+    let made = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+    String::from_utf8(made.stdout).unwrap()
 }
 
 /// Objects of the installation that lie in no namespace, made anew and changed.
@@ -325,8 +347,12 @@ fn what_the_cluster_lives_on_is_never_blocked() {
         let class = object("storage.k8s.io/v1", "StorageClass", None, "y", json!({"provisioner": "x.example.com"}));
         !installed.cluster.try_kubectl(&["create", "--dry-run=server", "-f", "-"], &class.to_string()).well()
     });
+    // Nodes come back all the same.
     for object in written_by_controllers() {
-        installed.blocked(&object);
+        match object["kind"].as_str() {
+            Some("CSINode" | "CertificateSigningRequest") => installed.passes(&object),
+            _ => installed.blocked(&object),
+        }
     }
     installed.blocked(&object("rbac.authorization.k8s.io/v1", "ClusterRole", None, "x", json!({"rules": []})));
     for object in recovery().iter().filter(|object| object["kind"] != "Namespace") {
@@ -373,6 +399,8 @@ fn by_kubectl_while_all_are_dead(installed: &mut Installed) {
     assert!(message.contains("kubectl annotate configmap portcullis-registrations -n portcullis-system"), "{message}");
     installed.wait_condition("Ready", "False");
     installed.stays_open();
+    let report = installed.report.borrow().clone();
+    assert_eq!(report.break_glass.unwrap().gone, ["validating/portcullis"]);
     assert!(installed.is_there("validatingwebhookconfiguration/portcullis-policies"), "what is there stays");
     installed.cluster.kubectl(&["annotate", RECORD, "-n", NAMESPACE, "portcullis.dev/break-glass=end"], "");
     installed.wait_closed(true);

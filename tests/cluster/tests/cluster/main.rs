@@ -3,6 +3,7 @@
 
 mod bed;
 mod cache;
+mod certificates;
 mod context;
 mod corpus;
 mod crd;

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{Certificates, CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
+use crate::{CONTROLLER, Certificates, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";
@@ -124,7 +124,8 @@ impl Portcullis {
         if !setup.places.is_empty() {
             cluster.kubectl(&["apply", "-f", "-"], &Network::service(NAMESPACE, SERVICE, PORT, &setup.places));
         }
-        let mut portcullis = Portcullis { controller: None, controller_metrics: None, replicas: replicas(&setup), setup };
+        let mut portcullis =
+            Portcullis { controller: None, controller_metrics: None, replicas: replicas(&setup), setup };
         for number in 0..portcullis.replicas.len() {
             portcullis.start_replica(cluster, number);
         }

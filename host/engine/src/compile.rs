@@ -71,8 +71,17 @@ pub(crate) fn load_engine() -> wasmtime::Result<Engine> {
 /// longer for a review of 3 KB; see `docs/performance.md`.
 #[cfg(target_arch = "x86_64")]
 const BASELINE: &[&str] = &[
-    "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt", "has_avx", "has_avx2", "has_fma", "has_bmi1",
-    "has_bmi2", "has_lzcnt",
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+    "has_avx",
+    "has_avx2",
+    "has_fma",
+    "has_bmi1",
+    "has_bmi2",
+    "has_lzcnt",
 ];
 /// Of other architectures what all of them have.
 #[cfg(not(target_arch = "x86_64"))]
@@ -118,7 +127,11 @@ mod tests {
     #[test]
     fn features_that_a_policy_has_no_business_with_are_off() {
         let check = |name: &str, text: &str| {
-            for engine in [run_engine(1, Cpu::Here).expect("a pool of one"), run_engine(1, Cpu::Baseline).expect("as well"), load_engine().expect("an engine")] {
+            for engine in [
+                run_engine(1, Cpu::Here).expect("a pool of one"),
+                run_engine(1, Cpu::Baseline).expect("as well"),
+                load_engine().expect("an engine"),
+            ] {
                 let module = wat::parse_str(format!("(module {text})")).expect("it is text of a module");
                 assert!(wasmtime::Module::new(&engine, &module).is_err(), "{name}");
             }

@@ -100,7 +100,14 @@ pub enum EngineError {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        EngineConfig { cache_dir: None, precompiled_dir: None, cpu: Cpu::Here, instances: INSTANCES, tick: TICK, load_timeout: LOAD_TIMEOUT }
+        EngineConfig {
+            cache_dir: None,
+            precompiled_dir: None,
+            cpu: Cpu::Here,
+            instances: INSTANCES,
+            tick: TICK,
+            load_timeout: LOAD_TIMEOUT,
+        }
     }
 }
 

@@ -255,9 +255,10 @@ impl Worker {
                 let fate = fate(&answer);
                 let text = answer.as_ref().map_or_else(Clone::clone, |answer| answer.message().to_owned());
                 locked(&self.counts).count(&step, &fate, &text, took);
-                if fate == Fate::Done && step.due == Due::Denied || fate == Fate::Unserved {
-                    // So that the next round begins from nothing.
+                if (fate == Fate::Done) != (step.due == Due::Allowed) || fate == Fate::Unserved {
+                    // What comes after it would fail for its sake: a round begins from nothing.
                     self.clear().await;
+                    break;
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{Certificates, CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
+use crate::{CONTROLLER, Certificates, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";
@@ -46,6 +46,8 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Portcullis {
     controller: Option<Program>,
+    /// Of the controller that was started last.
+    controller_metrics: Option<SocketAddr>,
     replicas: Vec<Replica>,
     setup: Setup,
 }
@@ -122,7 +124,8 @@ impl Portcullis {
         if !setup.places.is_empty() {
             cluster.kubectl(&["apply", "-f", "-"], &Network::service(NAMESPACE, SERVICE, PORT, &setup.places));
         }
-        let mut portcullis = Portcullis { controller: None, replicas: replicas(&setup), setup };
+        let mut portcullis =
+            Portcullis { controller: None, controller_metrics: None, replicas: replicas(&setup), setup };
         for number in 0..portcullis.replicas.len() {
             portcullis.start_replica(cluster, number);
         }
@@ -185,6 +188,7 @@ impl Portcullis {
             arguments.push("--bundle-settle=250ms".to_owned());
         }
         let [metrics] = ports("127.0.0.1");
+        self.controller_metrics = Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), metrics));
         arguments.extend(["--metrics-address=127.0.0.1".to_owned(), format!("--metrics-port={metrics}")]);
         arguments.push(match self.setup.places.is_empty() {
             true => format!("--url=https://{}", self.replicas[0].webhook),
@@ -248,6 +252,16 @@ impl Portcullis {
     pub fn metrics(&self, number: usize) -> String {
         let answer = http_get(self.replicas[number].metrics, "/metrics");
         answer.expect("the replica answers").1
+    }
+
+    /// What the controller serves at `/metrics`.
+    ///
+    /// # Panics
+    /// It doesn't answer.
+    #[must_use]
+    pub fn controller_metrics(&self) -> String {
+        let address = self.controller_metrics.expect("a controller was started");
+        http_get(address, "/metrics").expect("the controller answers").1
     }
 
     /// What a replica has logged.

@@ -39,6 +39,7 @@ async fn a_policy_that_would_not_run_is_refused_with_the_reason() {
         ("ClusterPolicy", json!({"module": "builtin/storage", "timeout": "soon"}), "soon"),
         ("Policy", tenant, "mine.wasm"),
         ("Policy", mutating, "mutat"),
+        ("Policy", storage(json!({})), "persistentvolumes, which live in no namespace"),
     ] {
         let object = policy(kind, spec);
         let response = server.review("/policies", "shop", &object).await;
@@ -54,10 +55,17 @@ async fn a_policy_that_would_not_run_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_policy_that_would_run_may_be_written() {
     let (server, _folder) = server().await;
+    let mut in_its_namespace = storage(json!({}));
+    in_its_namespace["match"] = json!({"resourceRules": [{
+        "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["statefulsets"], "operations": ["CREATE"], "scope": "Namespaced",
+    }]});
     for object in [
         policy("ClusterPolicy", storage(json!({"suggestedClass": "fast"}))),
-        policy("Policy", storage(json!({}))),
-        policy("ClusterPolicy", json!({"module": "builtin/storage", "policy": "default-storage-class", "settings": {"class": "fast"}})),
+        policy("Policy", in_its_namespace),
+        policy(
+            "ClusterPolicy",
+            json!({"module": "builtin/storage", "policy": "default-storage-class", "settings": {"class": "fast"}}),
+        ),
     ] {
         let response = server.review("/policies", "shop", &object).await;
         assert_eq!(response["allowed"], true, "{object}: {response}");

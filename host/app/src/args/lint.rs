@@ -6,7 +6,9 @@ use clap::{Args, ValueEnum};
 
 /// Find set-ups that could lock a cluster out.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 fine, 1 a set-up that is refused (--fail-on warn: or warned of), 2 bad usage or input that can't be read.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 a set-up that is refused (--fail-on warn: or warned of), 2 bad usage or input that can't be read."
+)]
 pub struct LintArguments {
     /// Manifests: policies, workloads, namespaces, Portcullis's own Deployments; files, folders, patterns, - for standard input
     #[arg(value_name = "PATH", required_unless_present = "context")]

@@ -57,10 +57,16 @@ pub enum Renewal {
 }
 
 enum Source {
-    Files { certificate: PathBuf, key: PathBuf },
+    Files {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
     Made(SelfSigned),
     /// Followed as long as this is.
-    Secret { name: String, secret: ServingSecret },
+    Secret {
+        name: String,
+        secret: ServingSecret,
+    },
 }
 
 struct Current {

@@ -10,7 +10,8 @@ use portcullis_core::policy::{PolicyId, duration};
 use portcullis_engine::{Engine, EngineConfig};
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{
-    CertificateConfig, CertificateSource, ControllerConfig, ControllerReport, LoadedPolicy, Loader, PolicyObject, RunningPolicy,
+    CertificateConfig, CertificateSource, ControllerConfig, ControllerReport, LoadedPolicy, Loader, PolicyObject,
+    RunningPolicy,
 };
 use tokio::sync::watch;
 
@@ -48,10 +49,8 @@ pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
         let client = portcullis_kube::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
         let report = watch::Sender::new(ControllerReport::default());
         let says = report.subscribe();
-        let listen = Listen {
-            address: arguments.metrics_address,
-            port: arguments.metrics_port.unwrap_or(DEFAULT_METRICS_PORT),
-        };
+        let listen =
+            Listen { address: arguments.metrics_address, port: arguments.metrics_port.unwrap_or(DEFAULT_METRICS_PORT) };
         let _side = server::side(&listen, move || telemetry::controller_exposition(&says.borrow())).await?;
         portcullis_kube::run_controller(client, config, Box::new(loader), report, signals.next()).await;
         Ok(ExitCode::SUCCESS)
@@ -97,9 +96,7 @@ fn config(arguments: &ControllerArguments, cluster: &ClusterConfig) -> Result<Co
         certificates,
         exempt_namespaces,
         initial_policies: match &arguments.initial_policies {
-            Some(set) => {
-                store::builtin_documents(set).map_err(|problem| anyhow!("--initial-policies: {problem}"))?
-            }
+            Some(set) => store::builtin_documents(set).map_err(|problem| anyhow!("--initial-policies: {problem}"))?,
             None => Vec::new(),
         },
         break_glass_expiry: time("--break-glass-expiry", arguments.break_glass_expiry.as_deref())?,

@@ -38,11 +38,7 @@ impl From<Admitted> for Answered {
 ///
 /// # Errors
 /// Only where no uid can be read.
-pub(super) async fn judge(
-    proposals: &Arc<Proposals>,
-    body: &[u8],
-    deadline: Instant,
-) -> Result<Answered, Unreadable> {
+pub(super) async fn judge(proposals: &Arc<Proposals>, body: &[u8], deadline: Instant) -> Result<Answered, Unreadable> {
     let passes = |reason: String| admit::refuse_body(body, reason, FailurePolicy::Ignore).map(Answered::from);
     let document = match Document::parse(body) {
         Ok(document) => document,

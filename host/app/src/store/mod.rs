@@ -32,8 +32,8 @@ use portcullis_engine::Engine;
 use portcullis_kube::{PolicyObject, PolicyVersion};
 use serde_json::Value;
 
-use documents::{Found, Place};
 use crate::yaml;
+use documents::{Found, Place};
 use portcullis_bundle::Set;
 
 pub use cluster::{ClusterError, cluster};

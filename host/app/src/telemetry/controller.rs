@@ -62,11 +62,7 @@ pub fn exposition(report: &ControllerReport) -> String {
     };
     timestamp("break_glass_until_timestamp", help("break_glass_until_timestamp_seconds"), until);
     for (name, help, value) in [
-        (
-            "certificate_expiry_timestamp",
-            help("certificate_expiry_timestamp_seconds"),
-            report.certificate_not_after,
-        ),
+        ("certificate_expiry_timestamp", help("certificate_expiry_timestamp_seconds"), report.certificate_not_after),
         ("ca_expiry_timestamp", help("ca_expiry_timestamp_seconds"), report.ca_not_after),
     ] {
         value.into_iter().for_each(|value| timestamp(name, help, value));

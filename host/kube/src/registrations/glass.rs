@@ -6,8 +6,14 @@ use std::time::SystemTime;
 
 use kube::Client;
 
-use super::{BreakGlass, Held, MAX_EXPIRY, Moment, RECORD, Recorded, shortened};
+use super::{BreakGlass, Held, MAX_EXPIRY, Moment, RECORD, Record, Recorded, shortened};
 use crate::webhooks::{self, ApplyError};
+
+/// HTTP status of a write that another came before.
+const CONFLICT: u16 = 409;
+/// How often a change is tried that others come before: the controller writes
+/// once in a look.
+const TRIES: u32 = 8;
 
 /// Why a break-glass can't be begun, ended or shown.
 #[derive(Debug, thiserror::Error)]
@@ -69,25 +75,28 @@ pub async fn begin(
     }
     let there = webhooks::there(client).await?;
     let present = there.present();
-    let mut held = read(client, namespace).await?;
-    let mut record = held.record.clone();
     // Without the right to read it, or where it isn't there, what the objects say.
     let owner = webhooks::owner(client).await.ok().flatten();
-    let mut gone: BTreeSet<String> = record.break_glass.iter().flat_map(|open| open.gone.clone()).collect();
-    for (name, one) in present.iter().filter(|(_, one)| one.is_ours) {
-        let owner = owner.clone().or_else(|| there.owner_of(name));
-        record.recorded.insert(name.clone(), Recorded { uid: one.uid.clone(), owner });
-        gone.insert(name.clone());
-    }
-    if gone.is_empty() {
+    let is_open = change(client, namespace, |record| {
+        let mut gone: BTreeSet<String> = record.break_glass.iter().flat_map(|open| open.gone.clone()).collect();
+        for (name, one) in present.iter().filter(|(_, one)| one.is_ours) {
+            let owner = owner.clone().or_else(|| there.owner_of(name));
+            record.recorded.insert(name.clone(), Recorded { uid: one.uid.clone(), owner });
+            gone.insert(name.clone());
+        }
+        if gone.is_empty() {
+            return false;
+        }
+        let since = record.break_glass.as_ref().map_or(now, |open| open.since);
+        // The longest is counted from its begin, which this is for who begins it anew.
+        let since = if until > since.after(MAX_EXPIRY) { now } else { since };
+        record.break_glass = Some(BreakGlass { since, until, reason: shortened(reason), by: by.clone(), gone });
+        record.end_asked = false;
+        true
+    });
+    if !is_open.await? {
         return Err(BreakGlassError::Nothing);
     }
-    let since = record.break_glass.as_ref().map_or(now, |open| open.since);
-    // The longest is counted from its begin, which this is for who begins it anew.
-    let since = if until > since.after(MAX_EXPIRY) { now } else { since };
-    record.break_glass = Some(BreakGlass { since, until, reason: shortened(reason), by, gone });
-    record.end_asked = false;
-    write(client, namespace, &mut held, record).await?;
     Ok(webhooks::delete(client, &there).await?)
 }
 
@@ -97,16 +106,16 @@ pub async fn begin(
 /// # Errors
 /// The caller may not write the record.
 pub async fn end(client: &Client, namespace: &str) -> Result<Option<BreakGlass>, BreakGlassError> {
-    let mut held = read(client, namespace).await?;
-    let mut record = held.record.clone();
-    let Some(open) = record.break_glass.take() else {
-        return Ok(None);
-    };
     let present = webhooks::there(client).await?.present();
-    record.recorded.retain(|name, _| present.contains_key(name));
-    record.end_asked = false;
-    write(client, namespace, &mut held, record).await?;
-    Ok(Some(open))
+    let ended = change(client, namespace, |record| {
+        let open = record.break_glass.take();
+        if open.is_some() {
+            record.recorded.retain(|name, _| present.contains_key(name));
+            record.end_asked = false;
+        }
+        open
+    });
+    ended.await
 }
 
 /// Whether the cluster is open, so far as the record says.
@@ -118,20 +127,27 @@ pub async fn status(client: &Client, namespace: &str) -> Result<Option<BreakGlas
 }
 
 async fn read(client: &Client, namespace: &str) -> Result<Held, BreakGlassError> {
-    let namespace_of = || namespace.to_owned();
-    Held::read(client, namespace).await.map_err(|cause| BreakGlassError::Record {
-        operation: "read",
-        namespace: namespace_of(),
-        cause,
-    })
+    Held::read(client, namespace).await.map_err(failed("read", namespace))
 }
 
-async fn write(
-    client: &Client,
-    namespace: &str,
-    held: &mut Held,
-    record: super::Record,
-) -> Result<(), BreakGlassError> {
-    let outcome = held.replace(client, namespace, record).await;
-    outcome.map_err(|cause| BreakGlassError::Record { operation: "written", namespace: namespace.to_owned(), cause })
+/// Changes the record, on top of whatever another has written meanwhile: who
+/// needs this has no patience for a conflict.
+async fn change<T>(client: &Client, namespace: &str, change: impl Fn(&mut Record) -> T) -> Result<T, BreakGlassError> {
+    let mut tries = TRIES;
+    loop {
+        let mut held = read(client, namespace).await?;
+        let mut record = held.record.clone();
+        let outcome = change(&mut record);
+        tries -= 1;
+        match held.replace(client, namespace, record).await {
+            Ok(()) => return Ok(outcome),
+            Err(kube::Error::Api(refused)) if refused.code == CONFLICT && tries > 0 => {}
+            Err(cause) => return Err(failed("written", namespace)(cause)),
+        }
+    }
+}
+
+fn failed(operation: &'static str, namespace: &str) -> impl FnOnce(kube::Error) -> BreakGlassError {
+    let namespace = namespace.to_owned();
+    move |cause| BreakGlassError::Record { operation, namespace, cause }
 }

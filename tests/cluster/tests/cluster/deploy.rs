@@ -83,12 +83,11 @@ fn the_chart_refuses_values_that_it_has_no_use_for() {
 #[test]
 fn values_reach_what_they_are_for() {
     let Some(helm) = helm() else { return };
-    let bundle = "certificates.caBundle=-----BEGIN CERTIFICATE-----";
     for (values, kind, name, pointer, expected) in [
         (&["policies=none"][..], "Deployment", "portcullis-controller", "args/3", Value::Null),
         (&["exemptNamespaces={cni}"], "Deployment", "portcullis-controller", "args/4", json!(EXEMPT[0])),
         (&["exemptNamespaces={cni}"], "Deployment", "portcullis-controller", "args/7", json!("--exempt-namespace=cni")),
-        (&["certificates.mode=given", bundle], "Deployment", "portcullis-controller", "args/2", json!(GIVEN)),
+        (&["certificates.mode=given", BUNDLE], "Deployment", "portcullis-controller", "args/2", json!(GIVEN)),
         (
             &["certificates.caLifetime=720h"],
             "Deployment",
@@ -96,7 +95,7 @@ fn values_reach_what_they_are_for() {
             "args/4",
             json!("--ca-lifetime=720h"),
         ),
-        (&["modules.volume.configMap.name=m"], "Deployment", "portcullis", "args/3", json!("--modules=/modules")),
+        (&[MODULES], "Deployment", "portcullis", "args/3", json!("--modules=/modules")),
         (&["server.extraArgs={--log=debug}"], "Deployment", "portcullis", "args/3", json!("--log=debug")),
         (&["image.tag=v2"], "Deployment", "portcullis", "image", json!("portcullis:v2")),
         (&["server.resources.limits=null"], "Deployment", "portcullis", "resources/limits", Value::Null),
@@ -113,6 +112,36 @@ fn values_reach_what_they_are_for() {
         ("priorityClass.create=false", "PriorityClass"),
     ] {
         assert!(charted(&helm, &[value]).keys().all(|(kind, _, _)| kind != gone), "{value}");
+    }
+}
+
+/// Each flag and variable of the Deployments is one of the program's, whatever the values.
+#[test]
+fn the_program_knows_what_it_is_told() {
+    let Some(helm) = helm() else { return };
+    let program = std::env::var_os("PORTCULLIS").expect("PORTCULLIS names the program under test");
+    let all = ["certificates.caLifetime=720h", "certificates.certificateLifetime=24h", "exemptNamespaces={a}", MODULES];
+    for values in [&all[..], &["certificates.mode=cert-manager"], &["certificates.mode=given", BUNDLE]] {
+        for name in ["portcullis", "portcullis-controller"] {
+            let deployment = &charted(&helm, values)[&key("Deployment", NAMESPACE, name)];
+            let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let arguments: Vec<String> = container["args"].as_array().unwrap().iter().map(text).collect();
+            let help = Command::new(&program).args([&arguments[0], "--help"]).output().expect("portcullis runs");
+            let help = String::from_utf8_lossy(&help.stdout).into_owned();
+            for argument in &arguments[1..] {
+                let flag = argument.split('=').next().unwrap_or_default();
+                let known = help.split_whitespace().any(|word| word == flag);
+                assert!(known, "`portcullis {}` has no {flag}", arguments[0]);
+            }
+            for variable in container["env"].as_array().unwrap().iter().map(|variable| text(&variable["name"])) {
+                assert!(
+                    help.contains(&format!("[env: {variable}")),
+                    "`portcullis {}` reads no {variable}",
+                    arguments[0]
+                );
+            }
+        }
     }
 }
 
@@ -193,6 +222,8 @@ fn those_who_serve_the_kinds_of_the_components_take_them() {
 
 const MONITORED: &[&str] = &["monitoring.serviceMonitor=true", "monitoring.alerts=true", "monitoring.dashboard=true"];
 const EXEMPT: [&str; 1] = ["--exempt-namespace=kube-system"];
+const BUNDLE: &str = "certificates.caBundle=-----BEGIN CERTIFICATE-----";
+const MODULES: &str = "modules.volume.configMap.name=m";
 const GIVEN: &str = "--ca-bundle=/ca/ca.pem";
 
 fn quiet(cluster: &Cluster, arguments: &[&str], input: &str) {

@@ -31,41 +31,48 @@ pub const CLUSTER_POLICIES: &str = "clusterpolicies.portcullis.dev";
 /// The name of the definition of Policy.
 pub const POLICIES: &str = "policies.portcullis.dev";
 
-/// A policy of the whole cluster.
-#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[kube(
-    group = "portcullis.dev",
-    version = "v1alpha1",
+/// A custom resource that is a [`PolicySpec`], with all that both kinds share.
+macro_rules! kind_of_policy {
+    ($(#[$doc:meta])* $spec:ident: kind = $kind:tt, plural = $plural:tt, shortname = $short:tt, doc = $text:tt $(, $($more:tt)+)?) => {
+        $(#[$doc])*
+        #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        #[kube(
+            group = "portcullis.dev",
+            version = "v1alpha1",
+            kind = $kind,
+            plural = $plural,
+            shortname = $short,
+            category = "portcullis",
+            status = "PolicyStatus",
+            derive = "PartialEq",
+            doc = $text,
+            label("app.kubernetes.io/name", "portcullis")
+            $(, $($more)+)?
+        )]
+        pub struct $spec(pub PolicySpec);
+    };
+}
+
+kind_of_policy! {
+    /// A policy of the whole cluster.
+    ClusterPolicySpec:
     kind = "ClusterPolicy",
     plural = "clusterpolicies",
     shortname = "pcp",
-    category = "portcullis",
-    status = "PolicyStatus",
-    derive = "PartialEq",
-    doc = "A policy that judges, or edits, what is written to the cluster",
-    label("app.kubernetes.io/name", "portcullis")
-)]
-pub struct ClusterPolicySpec(pub PolicySpec);
+    doc = "A policy that judges, or edits, what is written to the cluster"
+}
 
-/// A policy of one namespace.
-#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[kube(
-    group = "portcullis.dev",
-    version = "v1alpha1",
+kind_of_policy! {
+    /// A policy of one namespace.
+    NamespacedPolicySpec:
     kind = "Policy",
     plural = "policies",
     shortname = "pp",
-    category = "portcullis",
-    namespaced,
-    root = "NamespacedPolicy",
-    status = "PolicyStatus",
-    derive = "PartialEq",
     doc = "A policy that judges what is written to its own namespace",
-    label("app.kubernetes.io/name", "portcullis")
-)]
-pub struct NamespacedPolicySpec(pub PolicySpec);
+    namespaced,
+    root = "NamespacedPolicy"
+}
 
 /// What kubectl shows: name, type, path, and whether only `-o wide` shows it.
 const COLUMNS: [(&str, &str, &str, bool); 8] = [
@@ -168,6 +175,14 @@ mod tests {
         for part in ["/properties/spec/properties", "/properties/spec/required", "/properties/status"] {
             assert!(!schema(&of_cluster, part).is_null(), "{part}");
             assert_eq!(schema(&of_cluster, part), schema(&of_namespace, part), "{part}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_definitions() {
+        for (definition, name) in definitions().iter().zip([CLUSTER_POLICIES, POLICIES]) {
+            assert_eq!(definition.metadata.name.as_deref(), Some(name));
+            assert_eq!((definition.spec.group.as_str(), definition.spec.versions[0].name.as_str()), (GROUP, VERSION));
         }
     }
 

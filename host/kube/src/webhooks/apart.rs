@@ -251,10 +251,10 @@ mod tests {
     #[test]
     fn what_controllers_write_passes_where_no_replica_answers() {
         let volumes = rule("", &["v1"], &["persistentvolumes", "pods"], &["CREATE"], Scope::Any);
-        check(&[volumes.clone()], &[], ["|v1|pods|CREATE|*", "|v1|persistentvolumes|CREATE|Cluster", ""]);
+        check(std::slice::from_ref(&volumes), &[], ["|v1|pods|CREATE|*", "|v1|persistentvolumes|CREATE|Cluster", ""]);
         check(&[], &[volumes], ["|v1|persistentvolumes|CREATE|Cluster |v1|pods|CREATE|*", "", ""]);
         let every = rule("*", &["*"], &["*"], &["*"], Scope::Any);
-        check(&[every.clone()], &[], ["*|*|*|*|Namespaced", "*|*|*|*|Cluster", ""]);
+        check(std::slice::from_ref(&every), &[], ["*|*|*|*|Namespaced", "*|*|*|*|Cluster", ""]);
         let classes = rule("storage.k8s.io", &["v1"], &["storageclasses"], &["CREATE"], Scope::Any);
         check(
             &[every],

@@ -123,7 +123,10 @@ fn mistakes_are_refused(cluster: &Cluster) {
     for name in ["a.b", &"a".repeat(64)] {
         refused("ClusterPolicy", name, &json!({}), ["metadata.name is a DNS-1123 label", "Invalid value"]);
     }
+    let ignored = json!({"failurePolicy": "Ignore", "failClosedClusterScoped": true});
+    refused("ClusterPolicy", "wrong", &ignored, ["says nothing under failurePolicy Ignore", "Invalid value"]);
     let namespaced = [
+        (json!({"failClosedClusterScoped": true}), "spec.failClosedClusterScoped belongs to a ClusterPolicy"),
         (rule(json!({"scope": "Cluster"})), "a rule of scope Cluster needs a ClusterPolicy"),
         (rule(json!({"apiGroups": [""], "resources": ["namespaces"]})), "not the Namespace itself"),
     ];
@@ -161,7 +164,7 @@ fn sets_are_taken_unchanged(cluster: &Cluster) {
 fn everything_at_once_is_taken(cluster: &Cluster) {
     let spec = json!({
         "module": "./policy.wasm", "policy": "x", "settings": {"a": {"b": [1, null]}, "c": null},
-        "validationActions": ["Warn", "Audit"], "failurePolicy": "Ignore", "onUndecided": "Deny", "order": -5,
+        "validationActions": ["Warn", "Audit"], "failurePolicy": "Ignore", "failClosedClusterScoped": false, "onUndecided": "Deny", "order": -5,
         "timeout": "1.5s", "memory": 33_554_432,
         "match": {
             "resourceRules": [{

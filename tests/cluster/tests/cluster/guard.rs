@@ -331,9 +331,18 @@ fn own_objects_pass(installed: &Installed) {
 fn what_the_cluster_lives_on_is_never_blocked() {
     let mut installed = Installed::start();
     installed.cluster.kubectl(&["create", "namespace", "team"], "");
+    installed.cluster.kubectl(&["create", "namespace", "net"], "");
+    installed.cluster.kubectl(&["create", "-f", "-"], &network().to_string());
     installed.start_controller();
     installed.apply(&everything(false));
     installed.wait_closed(true);
+    let message = installed.wait_condition("LockoutRisk", "True");
+    assert!(
+        message.contains("the DaemonSet net/agent (/opt/cni/bin), which the network of Pods come from"),
+        "{message}"
+    );
+    assert!(message.contains("add net to spec.match.exclude.namespaces"), "{message}");
+    assert_eq!(installed.report.borrow().lockout_risks["workload-outside-exempt-namespaces"], 1);
     installed.blocked(&object("v1", "ConfigMap", Some("team"), "x", json!({})));
     installed.blocked(&object("v1", "ServiceAccount", Some("team"), "x", json!({})));
     for object in recovery().iter().chain(&written_by_controllers()) {
@@ -368,7 +377,23 @@ fn what_the_cluster_lives_on_is_never_blocked() {
     assert!(!installed.json(&["get", RECORD, "-n", NAMESPACE])["data"].to_string().contains("breakGlass"));
 }
 
+/// A network plugin where a policy judges it.
+fn network() -> Value {
+    let pod = json!({
+        "containers": [{"name": "agent", "image": "example.com/agent"}],
+        "volumes": [{"name": "bin", "hostPath": {"path": "/opt/cni/bin"}}],
+    });
+    let template = json!({"metadata": {"labels": {"app": "agent"}}, "spec": pod});
+    let spec = json!({"selector": {"matchLabels": {"app": "agent"}}, "template": template});
+    object("apps/v1", "DaemonSet", Some("net"), "agent", json!({"spec": spec}))
+}
+
 fn risks_are_told(installed: &Installed) {
+    wait_for("the refusal of the wildcard", SOON, || {
+        installed
+            .condition("everything", "LockoutRisk")
+            .is_some_and(|(_, said)| said.contains("cluster-scoped ones included"))
+    });
     let message = installed.wait_condition("LockoutRisk", "True");
     assert!(message.starts_with("wildcard: it fails closed for every kind, cluster-scoped ones included"), "{message}");
 }

@@ -117,6 +117,22 @@ fn the_controller_writes_ours_and_nothing_else(cluster: &Cluster) {
         CONTROLLER,
         &["patch", "policies.portcullis.dev", "--subresource=status", "--all-namespaces"]
     ));
+    let record = "configmaps/portcullis-registrations";
+    for (verb, what, namespace, expected) in [
+        ("update", record, NAMESPACE, true),
+        ("create", "configmaps", NAMESPACE, true),
+        ("get", "configmaps/others", NAMESPACE, false),
+        ("update", record, "default", false),
+        ("list", "daemonsets.apps", "default", true),
+        ("patch", "daemonsets.apps", "default", false),
+        ("get", "clusterroles.rbac.authorization.k8s.io/portcullis-controller", "default", true),
+        ("get", "clusterroles.rbac.authorization.k8s.io/cluster-admin", "default", false),
+        ("update", "clusterroles.rbac.authorization.k8s.io/portcullis-controller", "default", false),
+        ("create", "clusterpolicies.portcullis.dev", "default", true),
+        ("delete", "clusterpolicies.portcullis.dev", "default", false),
+    ] {
+        assert_eq!(may(cluster, CONTROLLER, &[verb, what, "-n", namespace]), expected, "{verb} {what} in {namespace}");
+    }
     assert!(may(cluster, CONTROLLER, &["update", "leases.coordination.k8s.io/portcullis-controller", "-n", NAMESPACE]));
     assert!(!may(cluster, CONTROLLER, &["update", "leases.coordination.k8s.io/portcullis-replica-a", "-n", NAMESPACE]));
     let bound: Value =

@@ -8,14 +8,18 @@ cd "$(dirname "$0")/../.."
 PORTCULLIS_BED=${PORTCULLIS_BED:-$(tests/cluster/build.sh)}
 target="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/portcullis/target}"
 export PORTCULLIS_BED CARGO_TARGET_DIR="$target"
+# With the features of all other tests, so that nothing is compiled twice.
+cargo test --workspace --locked --no-run --features portcullis-cluster/bed
 # The program as it is shipped.
 if [ -z "${PORTCULLIS:-}" ]; then
-  cargo build --release --locked -p portcullis
+  cargo build --release --locked -p portcullis --bin portcullis
   export PORTCULLIS="$target/release/portcullis"
 fi
 if [ -z "${PORTCULLIS_HOSTILE:-}" ]; then
   export PORTCULLIS_HOSTILE="$target/tmp/hostile.wasm"
   mkdir -p "$target/tmp"
-  cargo run -q --locked -p portcullis-sdk-build --example component -- tests/guests/hostile "$PORTCULLIS_HOSTILE"
+  "$target/debug/examples/component" tests/guests/hostile "$PORTCULLIS_HOSTILE"
 fi
-exec cargo run -q --locked -p portcullis-cluster --features bed --bin portcullis-faults -- "$@"
+# As cargo says it to what it runs; another checkout may have built this one.
+export CARGO_MANIFEST_DIR="$PWD/tests/cluster"
+exec "$target/debug/portcullis-faults" "$@"

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Program, http_get, portcullis, ports, tail};
-use crate::{Certificates, CONTROLLER, Cluster, Network, Place, SERVER, wait_for};
+use crate::{CONTROLLER, Certificates, Cluster, Network, Place, SERVER, wait_for};
 
 /// Where Portcullis lives.
 pub(crate) const NAMESPACE: &str = "portcullis-system";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Faults under a load of real writes, and the soak: see src/bin/faults/main.rs.
-#   tests/cluster/faults.sh [--quick] [NAME...]
+#   tests/cluster/faults.sh [--quick | --times N] [NAME...]
 #   tests/cluster/faults.sh soak MINUTES
 # PORTCULLIS may name a program that is built already, PORTCULLIS_BED a bed.
 set -euo pipefail

@@ -5,6 +5,7 @@
 //! ```text
 //! faults.sh                  every fault, as often as is meant
 //! faults.sh --quick          every fault a few times, for CI
+//! faults.sh --times 20 kill  so often (rollouts of three, where replicas restart)
 //! faults.sh kill etcd        those whose names contain one of these words
 //! faults.sh soak 30          half an hour of everything that is ordinary
 //! ```
@@ -36,6 +37,8 @@ enum Scale {
     Whole,
     /// Often enough to see that it works.
     Quick,
+    /// So often, whatever the fault.
+    Times(usize),
 }
 
 impl Scale {
@@ -43,6 +46,7 @@ impl Scale {
         match self {
             Scale::Whole => whole,
             Scale::Quick => quick,
+            Scale::Times(times) => times,
         }
     }
 }
@@ -74,15 +78,34 @@ const FAULTS: [Fault; 17] = [
     Fault { name: "all-replicas-dead", happen: replicas::all_dead },
 ];
 
+/// Takes the flags from the words.
+fn scale(words: &mut Vec<String>) -> Scale {
+    let mut scale = Scale::Whole;
+    if let Some(place) = words.iter().position(|word| word == "--quick") {
+        words.remove(place);
+        scale = Scale::Quick;
+    }
+    if let Some(place) = words.iter().position(|word| word == "--times") {
+        words.remove(place);
+        let times = (place < words.len()).then(|| words.remove(place)).and_then(|word| word.parse().ok());
+        scale = Scale::Times(times.expect("--times takes a number"));
+    }
+    scale
+}
+
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let scale = if words.iter().any(|word| word == "--quick") { Scale::Quick } else { Scale::Whole };
-    words.retain(|word| word != "--quick");
+    let scale = scale(&mut words);
     if words.first().is_some_and(|word| word == "soak") {
         let minutes = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(30);
         return soak::run(minutes);
     }
-    let chosen = |fault: &&Fault| words.is_empty() || words.iter().any(|word| fault.name.contains(word.as_str()));
+    // A whole name is that fault alone; a part of one is all that contain it.
+    let whole = |word: &String| FAULTS.iter().any(|fault| fault.name == word);
+    let names = |word: &String, fault: &&Fault| {
+        if whole(word) { fault.name == word } else { fault.name.contains(word.as_str()) }
+    };
+    let chosen = |fault: &&Fault| words.is_empty() || words.iter().any(|word| names(word, fault));
     let mut installed = match Installed::start(Options::quick_to_drain()) {
         Ok(installed) => installed,
         Err(why) => {

@@ -151,7 +151,8 @@ async fn what_came_along_is_used_where_the_cache_has_nothing() {
 
 #[tokio::test]
 async fn what_came_along_is_not_believed_where_others_may_write() {
-    let cases: [(&str, fn(&Path)); 3] = [
+    type Change = fn(&Path);
+    let cases: [(&str, Change); 3] = [
         ("the folder", |shipped| fs::set_permissions(shipped, Permissions::from_mode(0o777)).unwrap()),
         ("a file", |shipped| {
             let file = files(shipped, "cwasm").remove(0);

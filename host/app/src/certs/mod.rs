@@ -290,7 +290,7 @@ impl Current {
         };
         let pair = Pair::parse(&bytes.certificate, &certificate, &bytes.key, &key)?;
         warn_of_expiry(&pair, &certificate);
-        let leaf = pair.certified.cert.first().map(|leaf| Sha256::digest(leaf)).unwrap_or_default();
+        let leaf = pair.certified.cert.first().map(Sha256::digest).unwrap_or_default();
         let leaf = leaf.iter().map(|byte| format!("{byte:02x}")).collect();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())

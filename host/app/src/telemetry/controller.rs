@@ -131,7 +131,7 @@ mod tests {
             certificate_not_after: Some(1),
             rotations_completed: 3,
             break_glass: Some(BreakGlassState { until: 5, ..BreakGlassState::default() }),
-            lockout_risks: BTreeMap::from([("fail-with-one-replica", 1)]),
+            lockout_risks: BTreeMap::from([("one-replica", 1)]),
             policy_objects: BTreeMap::from([("ready", 6)]),
             ..ControllerReport::default()
         };

@@ -273,6 +273,16 @@ fn registered(policy: Registered<'_>, options: &Options<'_>) -> Result<(Reach, O
     Ok((Reach::Atoms(atoms), never))
 }
 
+/// Policies that share a webhook, and what it asks for.
+struct Sharing<'a> {
+    documents: Vec<&'a PolicyDocument>,
+    atoms: BTreeSet<Atom>,
+    /// What stays in the webhook that fails closed, though it is cluster-scoped.
+    kept: BTreeSet<Atom>,
+    /// Nothing says what they match.
+    is_unknown: bool,
+}
+
 /// The webhooks of a group: one, and as many more as versions ask for.
 fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Options<'_>) -> Vec<Webhook> {
     let (mut known, mut reaches, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
@@ -285,7 +295,7 @@ fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Optio
             Reach::Unknown => unknown.push(member.document),
         }
     }
-    let mut found: Vec<(Vec<&PolicyDocument>, BTreeSet<Atom>, BTreeSet<Atom>, bool)> = versions::share(&reaches)
+    let mut found: Vec<Sharing<'_>> = versions::share(&reaches)
         .into_iter()
         .map(|shared| {
             let documents: Vec<&PolicyDocument> =
@@ -293,7 +303,7 @@ fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Optio
             let both = shared.policies.iter().filter_map(|place| Some((known.get(*place)?, reaches.get(*place)?)));
             let kept = both.filter(|(document, _)| document.spec.fail_closed_cluster_scoped);
             let kept = kept.flat_map(|(_, reach)| reach.iter().cloned()).collect();
-            (documents, shared.atoms(), kept, false)
+            Sharing { documents, atoms: shared.atoms(), kept, is_unknown: false }
         })
         .collect();
     if !unknown.is_empty() {
@@ -304,10 +314,10 @@ fn of_group(group: &Group, phase: Phase, members: &[Member<'_>], options: &Optio
         }
         let is_kept = unknown.iter().any(|document| document.spec.fail_closed_cluster_scoped);
         let kept = if is_kept { atoms.clone() } else { BTreeSet::new() };
-        found.push((unknown, atoms, kept, true));
+        found.push(Sharing { documents: unknown, atoms, kept, is_unknown: true });
     }
     let mut webhooks = Vec::new();
-    for (place, (documents, atoms, kept, is_unknown)) in found.iter().enumerate() {
+    for (place, Sharing { documents, atoms, kept, is_unknown }) in found.iter().enumerate() {
         let asked = Asked {
             documents,
             namespace: group.namespace.as_deref(),

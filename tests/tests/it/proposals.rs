@@ -64,7 +64,7 @@ async fn a_policy_that_would_run_may_be_written() {
         policy("Policy", in_its_namespace),
         policy(
             "ClusterPolicy",
-            json!({"module": "builtin/storage", "policy": "default-storage-class", "settings": {"clusterDefault": "fast"}}),
+            json!({"module": "builtin/storage", "policy": "default-storage-class", "settings": {"clusterDefault": true}}),
         ),
     ] {
         let response = server.review("/policies", "shop", &object).await;

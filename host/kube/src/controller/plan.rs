@@ -302,6 +302,14 @@ fn ready(policy: &LoadedPolicy, registered: Option<&Registration>, progress: &Pr
             "NoReplicas",
             "no replica is ready; its rules stand in the webhook, so its failurePolicy answers for it",
         ),
+        // Its rules stand there all the same: two of three that judge are better than none.
+        (true, _) if run < ready => {
+            let message = format!(
+                "{run} of {ready} replicas run generation {generation}; its rules stand in the webhook, \
+                 and what the API server asks the others is answered without it"
+            );
+            Verdict::new(false, "ReplicasBehind", message)
+        }
         (true, _) => {
             let actions = &registered.map(|registered| actions(&registered.running.policy)).unwrap_or_default();
             let reads = policy.running.as_ref().and_then(|running| running.policy.description.as_ref());

@@ -119,6 +119,8 @@ fn a_replica_that_cannot_follow_is_named_and_holds_nobody_back_for_ever() {
     assert_eq!(outlook(&late).behind, ["b"]);
     let degraded = &outlook(&late).degraded;
     assert!(degraded.holds && degraded.reason == "ReplicasBehind" && degraded.message.contains("b (no memory)"));
+    let ready = &late.statuses[0].1.ready;
+    assert!(!ready.holds && ready.message.contains("1 of 2"), "some answer without it: {ready:?}");
     // Where none can, nothing is enforced.
     let none = [replica("a", "u", 1, Some("no memory"))];
     let mut planner = Planner::default();

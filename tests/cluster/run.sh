@@ -7,6 +7,8 @@ cd "$(dirname "$0")/../.."
 PORTCULLIS_BED=${PORTCULLIS_BED:-$(tests/cluster/build.sh)}
 PORTCULLIS_HELM=${PORTCULLIS_HELM:-$(tests/cluster/helm.sh)}
 export PORTCULLIS_BED PORTCULLIS_HELM
+# Of the 200 rotations that faults.sh makes, enough to see that it works.
+export PORTCULLIS_ROTATIONS="${PORTCULLIS_ROTATIONS:-20}"
 # The tests run the program itself. It is built as for the other tests, with the
 # same features, so that nothing is compiled twice.
 cargo test --workspace --locked --no-run

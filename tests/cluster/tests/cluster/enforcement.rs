@@ -8,7 +8,7 @@ use portcullis_cluster::{Cluster, Plan, Said, wait_for};
 use crate::world::World;
 
 /// How long a changed policy may take to act.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 const FINDING: &str = "judge/ephemeral-volume: volume `data` holds the data of mongodb (container `mongo`): it is a volume of type `emptyDir`, which is deleted with the pod (spec.volumes[0].emptyDir)";
 
 fn policy(fields: &str) -> String {
@@ -138,7 +138,13 @@ fn warnings_fit(cluster: &Cluster) {
 fn a_broken_version(world: &mut World) {
     let wrong = pod("kept", "emptyDir: {}");
     until(&world.cluster, "validationActions: [Deny]", &wrong, Said::denied);
-    world.cluster.kubectl(&["apply", "-f", "-"], &policy("settings: {allowedNamespace: [default]}"));
+    let broken = policy("settings: {allowedNamespace: [default]}");
+    let said = world.cluster.try_kubectl(&["apply", "-f", "-"], &broken);
+    assert!(said.errors.contains("did you mean `allowedNamespaces`?"), "{}", said.all());
+    // Who writes it while no replica answers isn't kept from it.
+    world.portcullis.end_replica(0, "TERM");
+    world.cluster.kubectl(&["apply", "-f", "-"], &broken);
+    world.portcullis.start_replica(&world.cluster, 0);
     let degraded = |field: &str| {
         let path = format!("jsonpath={{.status.conditions[?(@.type==\"Degraded\")].{field}}}");
         world.cluster.kubectl(&["get", "clusterpolicy", "judge", "-o", &path], "")

@@ -88,7 +88,7 @@ impl Installed {
     pub fn start(options: Options) -> Result<Installed, String> {
         let network = Network::new(0)?;
         let cluster = Plan::default().controllers(Controllers::OwnAccounts).scheduler().on(&network).start();
-        let image = image(&cluster);
+        let image = images(&cluster, &[IMAGE]).remove(0);
         let kubelets = Kubelets::start(&cluster, network, 3, vec![image.clone()]);
         let installed = Installed { kubelets, cluster, image, authority: Authority::new(), options };
         install(&installed.cluster);
@@ -261,12 +261,32 @@ impl Installed {
     }
 }
 
-/// What the container file makes: the program, and policies that are compiled.
-fn image(cluster: &Cluster) -> Image {
-    let policy = cluster.path("load.yaml");
-    std::fs::write(&policy, LOAD_POLICY).expect("the load's policy");
-    let baseline = Path::new("builtin/baseline");
-    Image::new(IMAGE).precompiled(&cluster.path("precompiled"), &[baseline, &policy])
+/// What the container file makes: the program, and policies that are compiled; of
+/// each version of it the same.
+#[must_use]
+pub fn images(cluster: &Cluster, names: &[&str]) -> Vec<Image> {
+    let baseline = std::fs::read_to_string(crate::workspace_root().join("policies/bundle/sets/baseline.yaml"));
+    let baseline = baseline.expect("the built-in set");
+    let [alone, beside] =
+        [("load.yaml", LOAD_POLICY.to_owned()), ("both.yaml", format!("{baseline}\n---\n{LOAD_POLICY}"))].map(
+            |(name, policies)| {
+                let path = cluster.path(name);
+                std::fs::write(&path, policies).expect("policies to compile");
+                path
+            },
+        );
+    // What stands in a module together is compiled together: the set by itself,
+    // the load's policy by itself, and both.
+    let sets = [Path::new("builtin/baseline"), &alone, &beside];
+    let folder = cluster.path("precompiled");
+    let mut images: Vec<Image> = Vec::new();
+    for name in names {
+        images.push(match images.first() {
+            None => Image::new(name).precompiled(&folder, &sets),
+            Some(first) => first.named(name),
+        });
+    }
+    images
 }
 
 /// The certificate that a replica shows, as DER.

@@ -40,7 +40,7 @@ use std::path::PathBuf;
 pub use api::{Answer, Api};
 pub use authority::{Authority, Pair};
 pub use cluster::Cluster;
-pub use installed::{Certificates, IMAGE, Installed, Options};
+pub use installed::{Certificates, IMAGE, Installed, Options, images};
 pub use kubectl::{Kubectl, Said};
 pub use kubelet::{Image, Kubelets, Running};
 pub use load::{Counts, LOAD_POLICY, Load, Pace, Tally};

@@ -106,6 +106,12 @@ impl Image {
         Image { reference: reference.to_owned(), program, environment: Vec::new(), folders: Vec::new() }
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(&self, reference: &str) -> Image {
+        Image { reference: reference.to_owned(), ..self.clone() }
+    }
+
     /// The same with another program.
     #[must_use]
     pub fn program(mut self, program: &Path) -> Image {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portcullis_cluster::{
-    Cluster, Controllers, Image, Kubelets, LOAD_POLICY, Load, Network, Pace, Plan, documents, file_of, wait_for,
+    Cluster, Controllers, Kubelets, LOAD_POLICY, Load, Network, Pace, Plan, documents, file_of, images, wait_for,
     workspace_root,
 };
 
@@ -35,7 +35,7 @@ impl Ground {
     fn new() -> Result<Ground, String> {
         let network = Network::new(0)?;
         let cluster = Plan::default().controllers(Controllers::OwnAccounts).scheduler().on(&network).start();
-        let kubelets = Kubelets::start(&cluster, network, 3, vec![Image::new(NEW), Image::new(OLD)]);
+        let kubelets = Kubelets::start(&cluster, network, 3, images(&cluster, &[NEW, OLD]));
         let ground = Ground { kubelets, cluster };
         copy(&workspace_root().join("deploy"), &ground.deploy());
         let previous = ground.deploy().join("previous");

@@ -7,7 +7,7 @@
 //!         ended by: portcullis break-glass --end │ an annotation │ expiry │ re-creation by hand
 //! ```
 //! All of it lies in one ConfigMap, so that any step is one write and a crash
-//! between two leaves a state that [`decide`] goes on from.
+//! between two leaves a state that `decide` goes on from.
 //!
 //! Invariants: a configuration stands in the record only once it has been
 //! written as it should be, with its owner; it is out of the record before the

@@ -10,6 +10,9 @@
 //! database-remote-storage.datastore: mongo=mongodb
 //! ```
 //!
+//! Where several webhooks deny a write, the API server asks them side by side and
+//! shows the denial that came first; a line [`OR`] stands between those that may be shown.
+//!
 //! The commands are `kubectl`, run in the session's folder, and `audit`, which
 //! shows what the policies noted in the API server's audit log. `BLESS=1` writes
 //! down what was shown. What can't be blessed: a command that names a file under
@@ -23,6 +26,8 @@ use crate::{Cluster, Kubectl, Said, wait_for};
 
 /// The file of a session in its folder.
 const FILE: &str = "session.txt";
+/// Between what may be shown and what else may be.
+const OR: &str = "(or)\n";
 /// How long a command that `until` waits with may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,6 +37,13 @@ struct Step {
     before: String,
     command: String,
     shown: String,
+}
+
+impl Step {
+    /// Whether this is written down, by itself or among others.
+    fn shows(&self, shown: &str) -> bool {
+        self.shown.split(OR).any(|one| one == shown)
+    }
 }
 
 /// Plays the session of a folder.
@@ -51,10 +63,11 @@ pub fn play(cluster: &Cluster, folder: &Path) -> Result<(), String> {
         let (shown, complaint) = run(cluster, &kubectl, &step.command);
         if let Some(complaint) = complaint {
             wrong.push_str(&format!("$ {}\n{shown}{complaint}\n", step.command));
-        } else if shown != step.shown {
+        } else if !step.shows(&shown) {
             wrong.push_str(&format!("$ {}\nexpected:\n{}shown:\n{shown}\n", step.command, step.shown));
         }
-        played.push_str(&format!("{}$ {}\n{shown}", step.before, step.command));
+        let kept = if step.shows(&shown) { &step.shown } else { &shown };
+        played.push_str(&format!("{}$ {}\n{kept}", step.before, step.command));
     }
     played.push_str(&rest);
     if std::env::var_os("BLESS").is_some() {
@@ -181,6 +194,13 @@ mod tests {
             steps.iter().map(|step| format!("{}$ {}\n{}", step.before, step.command, step.shown)).collect();
         assert_eq!(again + &rest, text);
         assert_eq!(steps[0].shown, "none\n(exit code 1)\n");
+    }
+
+    #[test]
+    fn any_of_several_denials_may_be_shown() {
+        let (steps, _) = steps("$ kubectl apply\nthe first\n(exit code 1)\n(or)\nthe second\n(exit code 1)\n");
+        assert!(steps[0].shows("the first\n(exit code 1)\n") && steps[0].shows("the second\n(exit code 1)\n"));
+        assert!(!steps[0].shows("the first\n") && !steps[0].shows(""));
     }
 
     #[test]

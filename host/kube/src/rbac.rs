@@ -35,6 +35,8 @@ pub const SERVING: &str = "portcullis";
 pub const CONTROLLER: &str = "portcullis-controller";
 /// The role that lets the serving pods read Secrets, where a policy needs it.
 pub const SECRETS: &str = "portcullis-secrets";
+/// The role of the Helm chart's `rbac.extraRules`: kinds that policies of one's own look up.
+pub const EXTRA: &str = "portcullis-extra";
 /// The Lease by which one controller is elected.
 pub const CONTROLLER_LEASE: &str = "portcullis-controller";
 /// Where it is said which policies need a rule.

@@ -30,6 +30,8 @@ pub struct Cluster {
     server: String,
     api_server: Vec<String>,
     folder: TempDir,
+    /// What etcd writes.
+    data: TempDir,
 }
 
 impl Cluster {
@@ -44,6 +46,7 @@ impl Cluster {
 
     pub(crate) fn of(plan: Plan) -> Cluster {
         let folder = tempfile::Builder::new().prefix("portcullis-bed-").tempdir().expect("a folder");
+        let data = in_memory();
         let address = plan.address.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_string());
         let [client, peer] = ports("127.0.0.1");
         let [secure] = ports(&address);
@@ -54,10 +57,11 @@ impl Cluster {
             api_server: Vec::new(),
             plan,
             folder,
+            data,
         };
         let cluster = Cluster { api_server: cluster.flags(&client, &address, secure), ..cluster };
         cluster.write_keys();
-        let data = cluster.path("etcd").display().to_string();
+        let data = cluster.data.path().display().to_string();
         cluster.run(ETCD, &[data, client, format!("http://127.0.0.1:{peer}")]);
         cluster.start_apiserver();
         cluster.start_the_rest();
@@ -302,4 +306,12 @@ impl Cluster {
             self.try_kubectl(question, "").well()
         });
     }
+}
+
+/// A folder in memory where there is a file system for that: a disk that is busy with
+/// something else makes etcd's writes, and with them everything, wait for seconds.
+fn in_memory() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("portcullis-bed-etcd-");
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("a folder")
 }

@@ -90,8 +90,8 @@ pub enum CertificateError {
         reason: String,
     },
     /// Nothing could be made.
-    #[error("can't make a self-signed certificate: {0}")]
-    Make(#[from] rcgen::Error),
+    #[error("self-signed certificate: {0}")]
+    Make(#[from] portcullis_kube::certificates::IssueError),
     /// rustls refuses the configuration.
     #[error("TLS configuration: {0}")]
     Tls(rustls::Error),

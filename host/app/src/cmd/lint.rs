@@ -43,7 +43,8 @@ pub fn run(arguments: &LintArguments) -> Result<ExitCode> {
     for set in &arguments.policy {
         documents.extend(store::builtin_documents(set).map_err(|problem| anyhow!("--policy: {problem}"))?);
     }
-    if documents.is_empty() && arguments.context.is_none() {
+    // What couldn't be read may have held policies: another set is not looked at in their stead.
+    if documents.is_empty() && problems.is_empty() && arguments.context.is_none() {
         documents = store::builtin_documents(Path::new(BASELINE)).map_err(|problem| anyhow!("{problem}"))?;
     }
     facts.policies = documents.into_iter().filter_map(|document| judged(&proposals, document, &mut problems)).collect();
@@ -53,6 +54,7 @@ pub fn run(arguments: &LintArguments) -> Result<ExitCode> {
     }
     let risks = lint::check(&facts);
     let text = match arguments.output {
+        LintFormat::Text if facts.policies.is_empty() && !problems.is_empty() => String::new(),
         LintFormat::Text => text(&risks, facts.policies.len()),
         LintFormat::Json => format!("{:#}\n", json(&risks)),
     };
@@ -144,7 +146,9 @@ fn text(risks: &[Risk], policies: usize) -> String {
     }
     let refused = risks.iter().filter(|risk| risk.level == Level::Refuse).count();
     let warned = risks.len() - refused;
-    let _ = writeln!(text, "{policies} policies looked at: {refused} risks refused, {warned} warned of");
+    let of = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let (policies, refused) = (of(policies, "policy", "policies"), of(refused, "risk", "risks"));
+    let _ = writeln!(text, "{policies} looked at: {refused} refused, {warned} warned of");
     text
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use portcullis_core::admit::{Policy, Snapshot};
 use portcullis_core::cluster::ClusterView;
+use portcullis_engine::give_back_memory;
 use tokio::time::sleep;
 
 use super::build::module_path;
@@ -80,6 +81,8 @@ pub async fn follow(
             };
             publish(policies, cluster, &surroundings, &snapshots, &metrics);
         }
+        // Not waited for: what was loaded is in use already.
+        tokio::task::spawn_blocking(give_back_memory);
         if let Surroundings::Connected(connected) = &mut surroundings {
             connected.tell(&loaded);
         }

@@ -40,6 +40,9 @@ pub const METRICS: [(&str, &str); 19] = [
     ("portcullis_ready", "1 once all documents given at start have loaded or been set aside, until the drain."),
 ];
 
+/// What a reload came to.
+const APPLIED: &str = "applied";
+const REFUSED: &str = "refused";
 /// From 100 µs, an answer without a policy, to the API server's 30 s.
 const DURATIONS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0, 30.0];
@@ -240,6 +243,12 @@ impl Metrics {
             ready: Gauge::default(),
         };
         metrics.register();
+        // An increase is seen only of what was there before.
+        for what in [Reload::Policies, Reload::Certificate] {
+            for result in [APPLIED, REFUSED] {
+                drop(metrics.reloads.get_or_create(&ReloadLabels { what: what.word(), result }));
+            }
+        }
         metrics
     }
 
@@ -289,7 +298,7 @@ impl Metrics {
 
     /// A reload was applied or refused.
     pub fn reloaded(&self, what: Reload, applied: bool) {
-        let result = if applied { "applied" } else { "refused" };
+        let result = if applied { APPLIED } else { REFUSED };
         self.reloads.get_or_create(&ReloadLabels { what: what.word(), result }).inc();
     }
 
@@ -394,7 +403,6 @@ mod tests {
         metrics.answered("/validate/fail", "validate", RequestResult::Allowed, Duration::from_millis(1));
         metrics.body(4096);
         metrics.snapshot(1, 2, 0);
-        metrics.reloaded(Reload::Policies, true);
         metrics.connection(ConnectionResult::Served);
         metrics.decided(&admitted());
         let kind = KindStats {
@@ -407,6 +415,7 @@ mod tests {
         };
         metrics.watched(&[kind], (1, 2, 3));
         let exposition = metrics.exposition();
+        assert!(exposition.contains(r#"portcullis_reloads_total{what="certificate",result="refused"} 0"#));
         for (name, help) in METRICS {
             let sample = exposition.lines().any(|line| {
                 let rest = line.strip_prefix(name).unwrap_or_default();

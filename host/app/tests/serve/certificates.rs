@@ -9,6 +9,7 @@ use portcullis::certs::{Certificates, Renewal, SelfSigned};
 use portcullis::config::CertificateSource;
 use portcullis::store::Snapshots;
 use portcullis::telemetry::Metrics;
+use portcullis_kube::certificates::Validity;
 
 use super::fixture::{Server, client, config, eventually, post, review, self_signed, snapshot};
 
@@ -62,6 +63,35 @@ async fn a_good_pair_is_swapped_in_and_a_bad_one_is_not() {
     write(folder.path(), &new);
     assert!(matches!(certificates.reload(), Renewal::Swapped(_)));
     assert!(trusts(&server, &new.ca_pem).await && !trusts(&server, &old.ca_pem).await);
+}
+
+/// What has run out is of no use beside one that hasn't; where both have, the newer is as good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_that_has_run_out_never_replaces_one_that_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, stale, staler) = (pair(), run_out(1), run_out(2));
+    write(folder.path(), &good);
+    let certificates = Arc::new(Certificates::load(&files(folder.path()), None).unwrap());
+    let server = serving(certificates.clone()).await;
+    write(folder.path(), &stale);
+    let Renewal::Refused(reason) = certificates.reload() else { panic!("it was taken") };
+    assert!(reason.contains("tls.crt has run out on 20") && reason.contains("renew it"), "{reason}");
+    assert!(trusts(&server, &good.ca_pem).await && !trusts(&server, &stale.ca_pem).await);
+    assert_eq!(certificates.reload(), Renewal::Unchanged, "said once");
+
+    // A replica that is started with one says so in its metrics and its log, and takes any other.
+    let certificates = Certificates::load(&files(folder.path()), None).unwrap();
+    for pair in [staler, good] {
+        write(folder.path(), &pair);
+        assert!(matches!(certificates.reload(), Renewal::Swapped(_)));
+    }
+}
+
+/// A pair that ended so many days ago.
+fn run_out(days: i64) -> SelfSigned {
+    let not_after = jiff::Timestamp::now().as_second() - days * 86_400;
+    let validity = Validity { not_before: not_after - 86_400, not_after };
+    SelfSigned::lasting(&["localhost".to_owned()], validity).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

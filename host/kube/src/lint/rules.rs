@@ -172,7 +172,7 @@ impl<'a> Subject<'a> {
         }
         let risk = |((namespace, role), workloads): ((&str, Role), Vec<&Workload>)| {
             let message = format!(
-                "it fails closed for the Pods of {}, which {} come from: were it gone while no replica answers, \
+                "it fails closed for the Pods of {}, which provide {}: were they gone while no replica answers, \
                  neither would come back",
                 shown(&workloads),
                 role.what()

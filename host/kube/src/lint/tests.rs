@@ -55,8 +55,8 @@ fn the_network_in_a_namespace_that_is_judged_is_a_risk_with_its_way_out() {
     let risks = told(&[pods, flannel.clone()], &["warn workload-outside-exempt-namespaces p"]);
     assert_eq!(
         risks[0].message,
-        "it fails closed for the Pods of the DaemonSet kube-flannel/w (/opt/cni/bin), which the network of Pods come \
-         from: were it gone while no replica answers, neither would come back"
+        "it fails closed for the Pods of the DaemonSet kube-flannel/w (/opt/cni/bin), which provide the network of \
+         Pods: were they gone while no replica answers, neither would come back"
     );
     assert!(risks[0].help.starts_with("add kube-flannel to spec.match.exclude.namespaces, or "), "{}", risks[0].help);
     assert_eq!(risks[0].reason(), "WorkloadOutsideExemptNamespaces");
@@ -125,8 +125,10 @@ fn storage_and_names_are_told_apart_and_many_are_counted() {
     }
     let rule = "warn workload-outside-exempt-namespaces p";
     let risks = told(&objects, &[rule, rule]);
-    assert!(risks[0].message.contains("driver-2 (/var/lib/kubelet/plugins_registry) and 2 more, which volumes come"));
-    assert!(risks[1].message.contains("the Deployment dns/w (coredns/coredns:1), which name resolution"));
+    assert!(
+        risks[0].message.contains("driver-2 (/var/lib/kubelet/plugins_registry) and 2 more, which provide volumes:")
+    );
+    assert!(risks[1].message.contains("the Deployment dns/w (coredns/coredns:1), which provide name resolution:"));
 }
 
 #[test]

@@ -63,7 +63,7 @@ const OWN: [(&str, &[&str], &[&str]); 3] = [
     (
         "rbac.authorization.k8s.io",
         &["clusterroles", "clusterrolebindings"],
-        &[rbac::SERVING, rbac::CONTROLLER, rbac::SECRETS],
+        &[rbac::SERVING, rbac::CONTROLLER, rbac::SECRETS, rbac::EXTRA],
     ),
     ("apiextensions.k8s.io", &["customresourcedefinitions"], &[crd::CLUSTER_POLICIES, crd::POLICIES]),
     ("scheduling.k8s.io", &["priorityclasses"], &[rbac::SERVING]),

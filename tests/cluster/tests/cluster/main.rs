@@ -20,6 +20,7 @@ mod replicas;
 mod rollout;
 mod scenarios;
 mod tenants;
+mod unanswered;
 mod verbs;
 mod ways_round;
 mod webhooks;

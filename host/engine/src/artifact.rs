@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::compile;
 use crate::engine::Cpu;
 
 /// To be raised when what is kept, or how a snapshot is taken, changes.
@@ -42,6 +43,7 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(crate) struct Cache {
     state: CacheState,
     precompiled: Option<PathBuf>,
+    cpu: Cpu,
     compatibility: String,
 }
 
@@ -97,7 +99,7 @@ impl Cache {
                 false
             }
         });
-        let cache = Cache { state, precompiled, compatibility };
+        let cache = Cache { state, precompiled, cpu, compatibility };
         cache.prune();
         cache
     }
@@ -160,11 +162,11 @@ impl Cache {
     /// Compiles `wasm`, and keeps the code where there is a cache: then it is
     /// mapped from there, which costs page cache instead of memory.
     pub(crate) fn compile(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<(Component, Option<String>)> {
+        let code = compiled(&compile::run_engine(1, self.cpu)?, wasm)?;
         if !matches!(self.state, CacheState::Used(_)) {
-            return Ok((Component::new(engine, wasm)?, None));
+            return Ok((taken(engine, &code)?, None));
         }
-        let code = engine.precompile_component(wasm)?;
-        let digest = sha256(&[&code]);
+        let digest = sha256(&[&*code]);
         if let Some(path) = self.path(&digest, "cwasm")
             && let Err(error) = write_whole(&path, &code)
         {
@@ -172,7 +174,7 @@ impl Cache {
         }
         match self.component(engine, &digest) {
             Some(component) => Ok((component, Some(digest))),
-            None => Ok((Component::new(engine, wasm)?, None)),
+            None => Ok((taken(engine, &code)?, None)),
         }
     }
 
@@ -215,6 +217,36 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> String {
         hasher.update(part);
     }
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compiles for the engine that loads: see [`compile::load_engine`].
+pub(crate) fn compile_to_load(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
+    taken(engine, &compiled(&compile::load_engine()?, wasm)?)
+}
+
+/// Compiles with an engine that is there for nothing else, and is dropped: an
+/// engine keeps the buffers of its compiler, which are as large as the largest
+/// function needed, 20 MB and more of each thread.
+fn compiled(compiler: &Engine, wasm: &[u8]) -> wasmtime::Result<Compiled> {
+    compiler.precompile_component(wasm).map(Compiled)
+}
+
+/// What this process has compiled just now.
+struct Compiled(Vec<u8>);
+
+impl std::ops::Deref for Compiled {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn taken(engine: &Engine, code: &Compiled) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` runs what it is given, and only `compiled` makes a
+    // `Compiled`: wasmtime's own output, which nobody has had in his hands.
+    // Wasmtime checks that it was made for an engine such as this one.
+    unsafe { Component::deserialize(engine, &**code) }
 }
 
 fn map(engine: &Engine, path: &Path) -> Option<Component> {

@@ -12,10 +12,9 @@ use std::time::Instant;
 use portcullis_core::contract::Description;
 use portcullis_core::evaluate::Failure;
 use serde::{Deserialize, Serialize};
-use wasmtime::component::Component;
 use wasmtime_wizer::Wizer;
 
-use crate::artifact::{Key, sha256};
+use crate::artifact::{Key, compile_to_load, sha256};
 use crate::configure::Made;
 use crate::describe;
 use crate::engine::{MAX_MEMORY, Shared};
@@ -133,7 +132,7 @@ impl Loadable {
             Err(error) => (None, Some(error.root_cause().to_string())),
         };
         let bytes = instrumented.as_deref().unwrap_or(&component);
-        let compiled = Component::new(&shared.load, bytes).map_err(invalid)?;
+        let compiled = compile_to_load(&shared.load, bytes).map_err(invalid)?;
         let template = Template::new(&shared.load_linker, &compiled)?;
         Ok(Loadable { component, template, unsupported })
     }

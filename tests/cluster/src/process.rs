@@ -191,6 +191,21 @@ pub fn resident(pid: u32) -> u64 {
 
 /// Status and body of a plain GET; `None` where nobody answers.
 pub(crate) fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let (head, body) = http_answer(address, path)?;
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    Some((status, body))
+}
+
+/// What a server's clock says, in seconds since the epoch, by the header `Date` of an answer.
+pub(crate) fn http_clock(address: SocketAddr, path: &str) -> Option<i64> {
+    let (head, _) = http_answer(address, path)?;
+    let dates = head.lines().filter_map(|line| line.split_once(": "));
+    let (_, date) = dates.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("date"))?;
+    Some(jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?.as_second())
+}
+
+/// Head and body of the answer to a plain GET.
+fn http_answer(address: SocketAddr, path: &str) -> Option<(String, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
@@ -198,6 +213,5 @@ pub(crate) fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)>
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split_whitespace().nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+    Some((head.to_owned(), body.to_owned()))
 }

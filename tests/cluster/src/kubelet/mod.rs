@@ -40,6 +40,8 @@ use crate::process::{portcullis, wait_for};
 use crate::users::KUBELETS;
 use crate::{Cluster, Network};
 
+/// The port of probes and metrics.
+const METRICS: u16 = 8081;
 /// Where an image has policies that are compiled already.
 const PRECOMPILED: &str = "/var/lib/portcullis/precompiled";
 /// Before a watch that has ended begins again.
@@ -212,9 +214,13 @@ impl Kubelets {
     /// What a container serves at a path of its metrics port, and with which status.
     #[must_use]
     pub fn http(&self, container: &Running, path: &str) -> Option<(u16, String)> {
-        /// The port of probes and metrics.
-        const METRICS: u16 = 8081;
         crate::process::http_get((container.address, METRICS).into(), path)
+    }
+
+    /// What the clock of a container's process says, in seconds since the epoch.
+    #[must_use]
+    pub fn clock(&self, container: &Running) -> Option<i64> {
+        crate::process::http_clock((container.address, METRICS).into(), "/livez")
     }
 }
 

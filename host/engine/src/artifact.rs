@@ -10,10 +10,10 @@
 //! file appears whole or not at all, and nothing is believed whose digest
 //! doesn't fit. What comes along was made by another process, often on another
 //! machine: it is looked at where the cache has nothing, and believed only where
-//! nobody but root and this user can write to it. This is the one place with
-//! `unsafe`: mapped code is run.
+//! nobody but root and this user can write to it. Compiled code is taken in here
+//! and nowhere else, which is what the `unsafe` is for.
 
-#![allow(unsafe_code, reason = "mapping compiled code is the purpose of this file: see `map`")]
+#![allow(unsafe_code, reason = "taking in compiled code is the purpose of this file: see `map`, `taken`")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};

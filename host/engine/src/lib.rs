@@ -34,6 +34,6 @@ pub use artifact::CacheState;
 pub use configure::{ConfigureError, Configured, Limits, Misfit};
 pub use engine::{Cpu, Engine, EngineConfig, EngineError, MAX_MEMORY};
 pub use intake::{Capabilities, LoadError, MAX_MODULE_BYTES};
-pub use memory::give_back_memory;
+pub use memory::{give_back_memory, keep_little_memory};
 pub use module::Module;
 pub use snapshot::SnapshotState;

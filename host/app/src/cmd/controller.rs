@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use portcullis_core::policy::{PolicyId, duration};
-use portcullis_engine::{Engine, EngineConfig};
+use portcullis_engine::{Engine, EngineConfig, keep_little_memory};
 use portcullis_kube::webhooks::{Endpoint, exempt_namespaces};
 use portcullis_kube::{
     CertificateConfig, CertificateSource, ControllerConfig, ControllerReport, LoadedPolicy, Loader, PolicyObject,
@@ -32,6 +32,7 @@ const HTTPS: u16 = 443;
 /// # Errors
 /// A configuration that can't be right, no way to reach the cluster.
 pub fn run(arguments: &ControllerArguments) -> Result<ExitCode> {
+    keep_little_memory();
     let log = LogConfig { format: arguments.log_format.unwrap_or_default(), filter: arguments.log.clone() };
     let _logs = telemetry::start(&log)?;
     let cluster = ClusterConfig::resolve(&arguments.cluster)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use portcullis_engine::{CacheState, Engine, EngineConfig};
+use portcullis_engine::{CacheState, Engine, EngineConfig, keep_little_memory};
 use portcullis_kube::cache::{Cache, CacheConfig};
 use portcullis_kube::{Client, Identity, Policies, Registered, ReplicaState, ServingSecret};
 use tokio::sync::watch;
@@ -33,6 +33,7 @@ const INTERRUPTED: u8 = 143;
 /// # Errors
 /// A configuration that can't be right, an address that can't be had.
 pub fn run(arguments: &ServeArguments) -> Result<ExitCode> {
+    keep_little_memory();
     let (config, log) = Config::resolve(arguments)?;
     let _logs = telemetry::start(&log)?;
     let runtime =

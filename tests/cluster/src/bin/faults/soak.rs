@@ -10,7 +10,7 @@ use portcullis_cluster::{Installed, Load, Options, Pace, Running, resident};
 const WARM_UP: f64 = 0.2;
 /// What the memory after the warm-up may be above that at its end, in hundredths.
 const GROWTH: f64 = 2.0;
-/// Samples whose median is compared, at either end.
+/// Samples whose lowest is compared, at either end: that is what stays while nothing is compiled.
 const WINDOW: usize = 12;
 /// A policy changes and the certificate is swapped so often: what compiling takes is
 /// given back by then, and the memory is looked at before the next change.
@@ -75,7 +75,7 @@ fn same(before: &[Running], after: &[Running]) -> bool {
     same
 }
 
-/// Whether the memory after the warm-up stayed within the bound, by medians at either end.
+/// Whether the memory after the warm-up stayed within the bound, by the lowest samples at either end.
 fn steady(pod: &str, samples: &[u64]) -> bool {
     #[allow(
         clippy::cast_possible_truncation,
@@ -86,7 +86,7 @@ fn steady(pod: &str, samples: &[u64]) -> bool {
     let warm = (samples.len() as f64 * WARM_UP) as usize;
     let samples = &samples[warm..];
     let window = WINDOW.min(samples.len() / 2).max(1);
-    let (first, last) = (median(&samples[..window]), median(&samples[samples.len() - window..]));
+    let (first, last) = (lowest(&samples[..window]), lowest(&samples[samples.len() - window..]));
     let growth = (last / first - 1.0) * 100.0;
     let well = growth <= GROWTH;
     println!(
@@ -98,10 +98,8 @@ fn steady(pod: &str, samples: &[u64]) -> bool {
     well
 }
 
-fn median(samples: &[u64]) -> f64 {
-    let mut samples = samples.to_vec();
-    samples.sort_unstable();
+fn lowest(samples: &[u64]) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "bytes of memory")]
-    let middle = samples.get(samples.len() / 2).copied().unwrap_or(0) as f64;
-    middle
+    let lowest = samples.iter().copied().min().unwrap_or(0) as f64;
+    lowest
 }

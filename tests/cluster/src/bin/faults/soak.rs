@@ -10,11 +10,12 @@ use portcullis_cluster::{Installed, Load, Options, Pace, Running, resident};
 const WARM_UP: f64 = 0.2;
 /// What the memory after the warm-up may be above that at its end, in hundredths.
 const GROWTH: f64 = 2.0;
-/// Samples whose lowest is compared, at either end: that is what stays while nothing is compiled.
+/// Samples whose median is compared, at either end.
 const WINDOW: usize = 12;
-/// A policy changes and the certificate is swapped so often: what compiling takes is
-/// given back by then, and the memory is looked at before the next change.
+/// A policy changes and the certificate is swapped so often, or when all run the last change.
 const CHANGES: Duration = Duration::from_secs(30);
+/// From then on what compiling took is given back, and the memory is looked at.
+const GIVEN_BACK: Duration = Duration::from_secs(2);
 
 /// Runs it; the exit code says whether it was flawless.
 pub(crate) fn run(minutes: u64) -> ExitCode {
@@ -35,6 +36,8 @@ pub(crate) fn run(minutes: u64) -> ExitCode {
         changes += 1;
         change(&installed, changes);
         std::thread::sleep(CHANGES);
+        installed.settle();
+        std::thread::sleep(GIVEN_BACK);
         for (replica, samples) in replicas.iter().zip(&mut samples) {
             samples.push(resident(replica.pid));
         }
@@ -75,7 +78,7 @@ fn same(before: &[Running], after: &[Running]) -> bool {
     same
 }
 
-/// Whether the memory after the warm-up stayed within the bound, by the lowest samples at either end.
+/// Whether the memory after the warm-up stayed within the bound, by medians at either end.
 fn steady(pod: &str, samples: &[u64]) -> bool {
     #[allow(
         clippy::cast_possible_truncation,
@@ -86,7 +89,7 @@ fn steady(pod: &str, samples: &[u64]) -> bool {
     let warm = (samples.len() as f64 * WARM_UP) as usize;
     let samples = &samples[warm..];
     let window = WINDOW.min(samples.len() / 2).max(1);
-    let (first, last) = (lowest(&samples[..window]), lowest(&samples[samples.len() - window..]));
+    let (first, last) = (median(&samples[..window]), median(&samples[samples.len() - window..]));
     let growth = (last / first - 1.0) * 100.0;
     let well = growth <= GROWTH;
     println!(
@@ -98,8 +101,10 @@ fn steady(pod: &str, samples: &[u64]) -> bool {
     well
 }
 
-fn lowest(samples: &[u64]) -> f64 {
+fn median(samples: &[u64]) -> f64 {
+    let mut samples = samples.to_vec();
+    samples.sort_unstable();
     #[allow(clippy::cast_precision_loss, reason = "bytes of memory")]
-    let lowest = samples.iter().copied().min().unwrap_or(0) as f64;
-    lowest
+    let middle = samples.get(samples.len() / 2).copied().unwrap_or(0) as f64;
+    middle
 }
